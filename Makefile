@@ -1,0 +1,33 @@
+# `make` lists the targets. A fresh clone needs no other preparation: each
+# target first sees to the environment in .venv (tools/setup_env.sh).
+PYTHON_ENV := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-all lint clean
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed 's/:.*  ## /\t/' | \
+		awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'
+
+env:  ## Set up .venv, 10 to 20 min the first time (PYTHON=..., CUDA_OPS=1)
+	@bash tools/setup_env.sh
+
+demo: env  ## Train a small network with local supervision
+	$(PYTHON_ENV) tools/demo.py $(ARGS)
+
+test: env  ## Run the tests and docstring examples, the slow ones left out
+	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules \
+		-m "not slow" $(ARGS)
+
+test-all: env  ## Run all tests and docstring examples
+	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules $(ARGS)
+
+lint: env  ## Check style, format and docstrings
+	$(PYTHON_ENV) -m ruff check .
+	$(PYTHON_ENV) -m ruff format --check .
+	$(PYTHON_ENV) -m pydoclint.main --quiet localsup_mm tools
+
+clean:  ## Remove .venv and build leftovers (work_dirs and data stay)
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,19 @@
+# InfoPro K=2 with crop 640 x 1280 (Table 5: 80.25 mIoU): lr 0.015,
+# lambda_1 = 2, lambda_2 = 1, batch 8.
+#
+# One GPU:    python tools/train.py \
+#             configs/infopro/deeplabv3_r101_640x1280_cityscapes.py
+# Four GPUs:  bash tools/dist_train.sh \
+#             configs/infopro/deeplabv3_r101_640x1280_cityscapes.py 4 \
+#             --cfg-options train_dataloader.batch_size=2
+_base_ = ['./deeplabv3_r101_cityscapes.py']
+crop_size = (640, 1280)
+train_pipeline = _base_.train_pipeline
+train_pipeline[3].crop_size = crop_size
+local_module = _base_.model.backbone.local_modules[0]
+local_module.decoder.loss_weight = 2.0
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(local_modules=[local_module]))
+optim_wrapper = dict(optimizer=dict(lr=0.015))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

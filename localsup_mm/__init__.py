@@ -1,0 +1,43 @@
+"""Locally supervised training for OpenMMLab 2.x.
+
+A backbone is cut into gradient-isolated local modules, each trained by its
+own loss right after its forward pass, so that only one module's activations
+live at a time. Importing this package registers everything in mmengine's root
+registries; a config does so by ``custom_imports=dict(imports=
+['localsup_mm'])``.
+"""
+import mmengine
+import torch
+from mmengine.utils import digit_version
+
+from .version import __version__
+
+_FLOORS = {
+    # the first whose DDP averages gradients that a backward inside the
+    # forward made (pytorch #124193), and with torch.amp.GradScaler for CPUs
+    'torch': (torch.__version__, '2.4.0'),
+    # Config paths such as 'mmseg::...' and Runner.wrap_model as used here
+    'mmengine': (mmengine.__version__, '0.8.0'),
+}
+
+
+def _check_versions() -> None:
+    for package, (found, floor) in _FLOORS.items():
+        if digit_version(found) < digit_version(floor):
+            raise ImportError(
+                f'`{package}` should be at least {floor} for localsup_mm, '
+                f'but got {found}. Install a newer one, e.g. with `make env` '
+                'in a clone of localsup_mm.')
+
+
+_check_versions()
+
+from . import engine, models  # noqa: E402
+from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
+from .models import (LocalStep, lend_step, supervise_locally,  # noqa: E402
+                     trace_backbone)
+
+__all__ = [
+    'LocalAmpOptimWrapper', 'LocalOptimWrapper', 'LocalStep', '__version__',
+    'engine', 'lend_step', 'models', 'supervise_locally', 'trace_backbone'
+]

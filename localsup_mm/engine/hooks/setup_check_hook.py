@@ -1,0 +1,23 @@
+"""Checks that need the Runner."""
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ..setup_check import check_classes
+
+__all__ = ['SetupCheckHook']
+
+
+@HOOKS.register_module()
+class SetupCheckHook(Hook):
+    """Check heads against the data set before iteration 0.
+
+    What can be checked from the model alone, the optimizer wrapper checks.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Raise a ValueError if a head has another number of classes."""
+        model = runner.model
+        check_classes(model.module if is_model_wrapper(model) else model,
+                      getattr(runner.train_dataloader.dataset, 'metainfo', {}))

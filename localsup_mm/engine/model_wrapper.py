@@ -1,0 +1,77 @@
+"""Data-parallel training of local modules."""
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import MODEL_WRAPPERS
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..models import LocalModule, local_parameters
+
+__all__ = ['LocalDistributedDataParallel']
+
+
+@MODEL_WRAPPERS.register_module()
+class LocalDistributedDataParallel(MMDistributedDataParallel):
+    """mmengine's DDP, with local modules that average their own gradients.
+
+    A local backward runs inside the wrapped forward, where DDP's reducer
+    does not expect it. So DDP only sees the last local module, neck and
+    heads; the gradients of an earlier one are averaged by a reduction of
+    their own, which overlaps with the forward pass of those behind it. No
+    unused-parameter search is needed, and the hosts' ``with_cp`` works.
+
+    Use it by ``model_wrapper_cfg=dict(type='LocalDistributedDataParallel')``.
+
+    Args:
+        module (nn.Module): The model.
+        **kwargs: As the host.
+    """
+
+    def __init__(self, module: nn.Module, **kwargs) -> None:
+        self_reduced = local_parameters(module)
+        ids = {id(p) for ps in self_reduced.values() for p in ps}
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+            module, [n for n, p in module.named_parameters() if id(p) in ids])
+        super().__init__(module=module, **kwargs)
+        self._self_reduced = self_reduced
+        # DDP makes all processes start alike, but for what it ignores.
+        for parameters in self_reduced.values():
+            for parameter in parameters:
+                dist.broadcast(
+                    parameter.data, 0, group=self.process_group)
+
+    def reduce_gradients(self,
+                         local_module: LocalModule) -> Callable[[], None]:
+        """Start to average the gradients of a local module.
+
+        Args:
+            local_module (LocalModule): One whose backward is done.
+
+        Returns:
+            Callable: Waits, and writes the averages into ``.grad``.
+        """
+        gradients: dict[torch.dtype, list] = {}
+        for parameter in self._self_reduced[local_module]:
+            if parameter.grad is None:
+                # used by another process, perhaps: all must send the same
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.setdefault(parameter.dtype, []).append(parameter.grad)
+        pending = []
+        for group in gradients.values():
+            flat = torch.cat([g.flatten() for g in group])
+            flat /= dist.get_world_size(self.process_group)
+            work = dist.all_reduce(
+                flat, group=self.process_group, async_op=True)
+            pending.append((work, flat, group))
+
+        def finish() -> None:
+            for work, flat, group in pending:
+                work.wait()
+                parts = flat.split([g.numel() for g in group])
+                for gradient, part in zip(group, parts):
+                    gradient.copy_(part.view_as(gradient))
+
+        return finish

@@ -1,0 +1,176 @@
+"""How a local loss becomes gradients."""
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Callable, Optional, Union
+
+import torch
+from mmengine.device import get_device
+from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from torch import Tensor, nn
+
+from ..models import LocalModule, LocalStep, lend_step, local_parameters
+from .model_wrapper import LocalDistributedDataParallel
+from .setup_check import check_gradients, check_model
+
+__all__ = ['LocalAmpOptimWrapper', 'LocalBackwardMixin', 'LocalOptimWrapper']
+
+
+class LocalBackwardMixin:
+    """Adds local backwards to an optimizer wrapper.
+
+    One iteration, with K local modules:
+
+    1. ``optim_context`` checks the model, once, and lends a
+       :class:`LocalStep` to its backbone for the time of the forward pass;
+    2. at each of the K - 1 boundaries ``local_backward`` sums the local
+       losses as the host does, scales them (AMP, accumulation) and runs
+       their backward outside autocast; the iteration counts once all the
+       same;
+    3. in distributed training the gradients of that local module start
+       their way to the other processes;
+    4. ``update_params`` logs the local losses as ``local_{k}.*``, raises if
+       one is not finite, and does what the host does: backward of the last
+       module, clipping over all gradients, one optimizer step for all
+       modules.
+    """
+
+    _checked_model: Optional[nn.Module] = None
+    _parameters: Optional[dict] = None
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """The host's context, with a step lent to the model."""
+        self.check_model(model)
+        bare = model.module if is_model_wrapper(model) else model
+        self._local_losses: dict[str, Tensor] = {}
+        self._reductions: list[Callable[[], None]] = []
+        step = LocalStep(
+            partial(self.local_backward, model=model, bare=bare))
+        with super().optim_context(model), lend_step(bare, step):
+            yield
+
+    def check_model(self, model: nn.Module) -> None:
+        """Check once that this model can be trained with local losses.
+
+        Args:
+            model (nn.Module): The model, wrapped for distribution or not.
+
+        Raises:
+            ValueError: If it cannot; the message says what to change.
+        """
+        if model is not self._checked_model:
+            check_model(model)
+            self._checked_model = model
+            self._unproven = set(local_parameters(model))
+
+    def initialize_count_status(self, model: nn.Module, init_counts: int,
+                                max_counts: int) -> None:
+        """As the host; the Runner calls it right before the loop."""
+        self.check_model(model)
+        super().initialize_count_status(model, init_counts, max_counts)
+
+    def local_backward(self, local_module: LocalModule, losses: dict, *,
+                       model: nn.Module, bare: nn.Module) -> None:
+        """Turn the losses of one local module into gradients.
+
+        Args:
+            local_module (LocalModule): Whose losses they are.
+            losses (dict): As a host's head returns them.
+            model (nn.Module): The model, wrapped for distribution or not.
+            bare (nn.Module): The model itself.
+        """
+        loss, log_vars = bare.parse_losses(losses)
+        count = self._inner_count
+        # Reentrant checkpoints run forward without gradients and fill
+        # autocast's weight cache with copies that lead nowhere; in a host's
+        # iteration the cache is gone before the backward.
+        torch.clear_autocast_cache()
+        with torch.autocast(loss.device.type, enabled=False):
+            self.backward(self.scale_loss(loss))
+        torch.clear_autocast_cache()
+        self._inner_count = count
+        for key, value in log_vars.items():
+            self._local_losses[f'{local_module.name}.{key}'] = value.detach()
+        if local_module in self._unproven:
+            check_gradients(bare, local_module)
+            self._unproven.discard(local_module)
+        if (isinstance(model, LocalDistributedDataParallel)
+                and self.should_sync()):
+            self._reductions.append(model.reduce_gradients(local_module))
+
+    def update_params(self, loss: Tensor, *args, **kwargs) -> None:
+        """As the host, after the local losses are logged and checked."""
+        self._report_local_losses()
+        super().update_params(loss, *args, **kwargs)
+
+    def step(self, **kwargs) -> None:
+        """As the host, once the gradients of all processes are in."""
+        for finish in self._reductions:
+            finish()
+        self._reductions.clear()
+        super().step(**kwargs)
+
+    def _report_local_losses(self) -> None:
+        if not self._local_losses:
+            return
+        # one transfer for all, not one each
+        values = torch.stack(
+            [value.float() for value in self._local_losses.values()]).tolist()
+        for key, value in zip(self._local_losses, values):
+            if not math.isfinite(value):
+                name, key = key.split('.', 1)
+                raise FloatingPointError(
+                    f'`{key}` of {name} should be finite, but got {value}. '
+                    'No parameter was changed in this iteration: resume '
+                    'from the last checkpoint with a lower learning rate, '
+                    'with clip_grad, or without AMP.')
+            self.message_hub.update_scalar(f'train/{key}', value)
+        self._local_losses.clear()
+
+
+@OPTIM_WRAPPERS.register_module()
+class LocalOptimWrapper(LocalBackwardMixin, OptimWrapper):
+    """mmengine's :class:`OptimWrapper` for a locally supervised model.
+
+    Takes its arguments, accumulates and clips gradients as it does. See
+    :class:`LocalBackwardMixin` for what happens in one iteration.
+    """
+
+
+@OPTIM_WRAPPERS.register_module()
+class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
+    """mmengine's :class:`AmpOptimWrapper` for a locally supervised model.
+
+    All local losses and the last module's share one loss scale. On a CPU,
+    where the host refuses, it runs in bfloat16 without a loss scale.
+
+    Args:
+        loss_scale (str | float | dict): As the host. Defaults to 'dynamic'.
+        dtype (str | torch.dtype, optional): As the host. Defaults to None:
+            float16 on a GPU, bfloat16 on a CPU.
+        **kwargs: As the host.
+
+    Raises:
+        ValueError: On a CPU with a dtype other than bfloat16.
+    """
+
+    def __init__(self,
+                 loss_scale: Union[str, float, dict] = 'dynamic',
+                 dtype: Optional[Union[str, torch.dtype]] = None,
+                 **kwargs) -> None:
+        if get_device() != 'cpu':
+            super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+            return
+        if dtype not in (None, 'bfloat16', torch.bfloat16):
+            raise ValueError(
+                f"`dtype` should be 'bfloat16' on a CPU, but got {dtype!r}. "
+                'Leave it out, or train on a GPU.')
+        # The host's __init__ does what follows, after it refused CPUs.
+        OptimWrapper.__init__(self, **kwargs)
+        self._scale_update_param = None
+        self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+        self.cast_dtype = torch.bfloat16

@@ -1,0 +1,168 @@
+"""What can be known to be wrong before the first iteration."""
+import os.path as osp
+from collections.abc import Iterator
+
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.utils import scandir
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..models import (LocalModule, LocalSupervision, ReconstructionDecoder,
+                      local_parameters)
+from .model_wrapper import LocalDistributedDataParallel
+
+__all__ = ['check_classes', 'check_data', 'check_gradients', 'check_model']
+
+
+def check_model(model: nn.Module) -> None:
+    """Check a model before its first iteration.
+
+    Decoders without mean and std get those of the data preprocessor.
+
+    Args:
+        model (nn.Module): The model, wrapped for distribution or not.
+
+    Raises:
+        ValueError: If no backbone is locally supervised, or a decoder does
+            not know how images are normalized.
+        TypeError: If the wrapper would leave gradients unsynchronized.
+    """
+    bare = model.module if is_model_wrapper(model) else model
+    if not any(isinstance(m, LocalSupervision) for m in bare.modules()):
+        raise ValueError(
+            '`model.backbone` should be a LocalBackbone under a local '
+            f'optim_wrapper, but got {type(bare).__name__} without one. Wrap '
+            "the backbone, or set optim_wrapper=dict(type='OptimWrapper').")
+    is_safe = (isinstance(model, LocalDistributedDataParallel)
+               or (isinstance(model, DistributedDataParallel)
+                   and model.find_unused_parameters)
+               or not is_model_wrapper(model))
+    if not is_safe:
+        raise TypeError(
+            '`model_wrapper_cfg` should be '
+            "dict(type='LocalDistributedDataParallel') for local modules, "
+            f'but got {type(model).__name__}, which would leave their '
+            'gradients unsynchronized. Set it in the config.')
+    _set_normalization(bare)
+
+
+def _set_normalization(model: nn.Module) -> None:
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    mean = getattr(preprocessor, 'mean', None)
+    std = getattr(preprocessor, 'std', None)
+    if preprocessor is not None and mean is None:
+        # the preprocessor hands pixel values on as they are
+        mean, std = torch.zeros(1), torch.ones(1)
+    for module in model.modules():
+        if isinstance(module, ReconstructionDecoder) and module.mean is None:
+            if mean is None:
+                raise ValueError(
+                    '`mean` and `std` of ReconstructionDecoder should be '
+                    f'given where {type(model).__name__} has no data '
+                    'preprocessor, but got None. Pass both.')
+            module.set_normalization(mean.flatten(), std.flatten())
+
+
+def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
+    """Check that a local backward reached all of its module.
+
+    Args:
+        model (nn.Module): The bare model.
+        local_module (LocalModule): One whose first backward is done.
+
+    Raises:
+        RuntimeError: If a trainable parameter of it has no gradient.
+    """
+    own = {id(p) for p in local_parameters(model)[local_module]}
+    left_out = [
+        name for name, p in model.named_parameters()
+        if id(p) in own and p.grad is None
+    ]
+    if left_out:
+        raise RuntimeError(
+            f'the local loss of {local_module.name} should reach all of its '
+            f'parameters, but got no gradient for {left_out[0]!r} and '
+            f'{len(left_out) - 1} more. Replace activation_checkpointing in '
+            'the config by with_cp=True of the backbone, and freeze what '
+            'should not learn.')
+
+
+def check_classes(model: nn.Module, metainfo: dict) -> None:
+    """Check that the heads have as many classes as the data set.
+
+    Args:
+        model (nn.Module): The bare model.
+        metainfo (dict): Of the training data set.
+
+    Raises:
+        ValueError: If a head differs; it names the head and both numbers.
+    """
+    classes = metainfo.get('classes') or metainfo.get('CLASSES')
+    if not classes or isinstance(classes, str):
+        return
+    for name, module in model.named_modules():
+        number = getattr(module, 'num_classes', None)
+        is_head = name.rsplit('.', 1)[-1] in _HEADS
+        if is_head and isinstance(number, int) and number != len(classes):
+            raise ValueError(
+                f'`num_classes` of {name} should be {len(classes)}, the '
+                f'number of classes of the data set, but got {number}. Set '
+                'it in the config of that head.')
+
+
+_HEADS = ('decode_head', 'auxiliary_head', 'head', 'bbox_head', 'mask_head',
+          'aux_head')
+
+
+def check_data(cfg: Config, loader: str) -> None:
+    """Check that the files of a data loader's data sets are there.
+
+    Args:
+        cfg (Config): The whole config.
+        loader (str): ``'train_dataloader'``, ``'val_dataloader'`` or
+            ``'test_dataloader'``.
+
+    Raises:
+        FileNotFoundError: If a folder is missing or, for Cityscapes, holds
+            no label images; it says what to run.
+    """
+    for dataset in _find_datasets(cfg.get(loader) or {}):
+        root = dataset.get('data_root') or ''
+        is_cityscapes = str(dataset.get('type')).endswith('CityscapesDataset')
+        make = ('Unpack leftImg8bit and gtFine of Cityscapes there, or make '
+                'a small data set of the same layout: python '
+                'tools/dataset_converters/mini_cityscapes.py '
+                f'{root}' if is_cityscapes else
+                'Set data_root to where the data set is.')
+        for prefix in (dataset.get('data_prefix') or {'': ''}).values():
+            folder = osp.join(root, prefix) if isinstance(prefix, str) else ''
+            if '://' not in folder and not osp.isdir(folder or '.'):
+                raise FileNotFoundError(
+                    f'`{loader}.dataset.data_root` should hold the data set, '
+                    f'but got {root!r} without the folder {folder!r}. {make}')
+        labels = (dataset.get('data_prefix') or {}).get('seg_map_path')
+        if is_cityscapes and labels and not _has_train_ids(
+                osp.join(root, labels),
+                dataset.get('seg_map_suffix', '_gtFine_labelTrainIds.png')):
+            raise FileNotFoundError(
+                f'`{loader}.dataset.data_root` should hold label images '
+                f'*_gtFine_labelTrainIds.png, but got {root!r} without any. '
+                f'Run: CITYSCAPES_DATASET={root} csCreateTrainIdLabelImgs')
+
+
+def _find_datasets(cfg: dict) -> Iterator[dict]:
+    """Data sets below a loader, those inside wrappers included."""
+    if isinstance(cfg, dict):
+        if 'data_root' in cfg:
+            yield cfg
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            yield from _find_datasets(value)
+
+
+def _has_train_ids(folder: str, suffix: str) -> bool:
+    return any(name.endswith(suffix)
+               for name in scandir(folder, recursive=True))

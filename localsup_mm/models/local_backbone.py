@@ -1,0 +1,95 @@
+"""Any host's backbone, locally supervised."""
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.registry import MODELS
+from torch import nn
+
+from .build import build_part
+from .local_supervision import LocalSupervision
+from .trace import trace_backbone
+
+__all__ = ['LocalBackbone', 'supervise_locally']
+
+
+@MODELS.register_module()
+def LocalBackbone(  # noqa: N802 - a config names it as a type
+        backbone: dict,
+        local_modules: Sequence[dict],
+        input_size: Optional[tuple[int, int]] = None,
+        pretrained: Optional[str] = None) -> nn.Module:
+    """Build a host's backbone and supervise it locally.
+
+    What comes back is the host's own object, with aux nets attached under
+    ``local_supervision``: its state-dict keys, initialization, frozen
+    stages and ``paramwise_cfg`` work as without.
+
+    Args:
+        backbone (dict): Config of any backbone, as its host writes it.
+        local_modules (Sequence[dict]): See :func:`supervise_locally`.
+        input_size (tuple[int, int], optional): See :func:`trace_backbone`.
+            Defaults to None.
+        pretrained (str, optional): Set by mmseg's segmentors; handed on to
+            the backbone. Defaults to None.
+
+    Returns:
+        nn.Module: The backbone.
+
+    Raises:
+        ValueError: As :func:`supervise_locally`.
+        TypeError: As :func:`supervise_locally`.
+    """
+    cfg = dict(backbone)
+    if pretrained is not None:
+        cfg['pretrained'] = pretrained
+    return supervise_locally(build_part(cfg), local_modules, input_size)
+
+
+def supervise_locally(
+        backbone: nn.Module,
+        local_modules: Sequence[dict],
+        input_size: Optional[tuple[int, int]] = None) -> nn.Module:
+    """Cut a backbone into gradient-isolated local modules, in place.
+
+    Args:
+        backbone (nn.Module): Any backbone whose trace has boundaries.
+        local_modules (Sequence[dict]): K - 1 configs of
+            :class:`LocalModule`, each with the name of the submodule it ends
+            with as ``boundary``. The last local module has none: it learns
+            from the host's heads. An empty list is end-to-end training.
+        input_size (tuple[int, int], optional): See :func:`trace_backbone`.
+            Defaults to None.
+
+    Returns:
+        nn.Module: The same object.
+
+    Raises:
+        ValueError: If a boundary is unknown, no cut, frozen or out of order,
+            or the backbone is locally supervised already.
+        TypeError: If the module at a boundary returns no single Tensor, or
+            a local module is no dict with a boundary.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(),
+        ...                     nn.Conv2d(4, 2, 1))
+        >>> net = supervise_locally(net, [dict(boundary='1', decoder={})])
+        >>> net.local_supervision.local_modules[0].boundary.channels
+        4
+    """
+    if hasattr(backbone, 'local_supervision'):
+        raise ValueError(
+            '`backbone` should be a plain backbone, but got a '
+            f'{type(backbone).__name__} that is locally supervised already. '
+            'Give all its local_modules at once.')
+    for cfg in local_modules:
+        if not isinstance(cfg, dict) or not isinstance(
+                cfg.get('boundary'), str):
+            raise TypeError(
+                '`local_modules` should hold dicts with the name of a '
+                f"submodule as `boundary`, but got {cfg!r}. Write e.g. "
+                "dict(boundary='layer2', aux_head=dict(...)).")
+    partition = trace_backbone(backbone, input_size).partition(
+        [cfg['boundary'] for cfg in local_modules])
+    backbone.local_supervision = LocalSupervision(backbone, partition,
+                                                  local_modules)
+    return backbone

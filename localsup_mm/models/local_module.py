@@ -1,0 +1,102 @@
+"""What a local module learns from."""
+import inspect
+from typing import Any, Optional
+
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from .build import build_part
+from .trace import Boundary
+
+__all__ = ['LocalModule']
+
+
+@MODELS.register_module()
+class LocalModule(BaseModule):
+    """The local losses at one boundary.
+
+    A reconstruction decoder estimates I(h, x), an aux head I(h, y); each is
+    optional. With the decoder alone the module is unsupervised, with the
+    head alone it is greedy supervised learning.
+
+    Source: `InfoPro <https://openreview.net/forum?id=fAbkE6ant2>`_, ICLR
+    2021, section 3.
+
+    Args:
+        boundary (Boundary): Where the local module ends. In a config, the
+            name of a submodule; the trace adds the rest.
+        name (str): ``local_{k}``, k from 0; the prefix of its losses in the
+            log. Not set in a config.
+        decoder (dict, optional): The decoder; its type defaults to
+            ``ReconstructionDecoder``. Defaults to None.
+        aux_neck (dict, optional): Any neck of a host, between features and
+            aux head. Defaults to None.
+        aux_head (dict, optional): Any head of a host with
+            ``loss(feats, data_samples)``, e.g. ``dict(type='mmseg.FCNHead',
+            ...)``. Defaults to None.
+
+    ``in_channels`` of decoder, neck and head are taken from the trace where
+    the config leaves them out.
+
+    Shape:
+        - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``.
+        - inputs: ``(B, 3, H, W)``, normalized.
+
+    Raises:
+        ValueError: If there is neither a decoder nor an aux head.
+        ImportError: If the host of a part is not installed.
+    """
+
+    def __init__(self,
+                 boundary: Boundary,
+                 name: str = 'local_0',
+                 decoder: Optional[dict] = None,
+                 aux_neck: Optional[dict] = None,
+                 aux_head: Optional[dict] = None) -> None:
+        super().__init__()
+        if decoder is None and aux_head is None:
+            raise ValueError(
+                f'`local_modules` at boundary {boundary.name!r} should have '
+                "a `decoder` or an `aux_head`, but got neither. Add e.g. "
+                "decoder=dict(type='ReconstructionDecoder').")
+        self.boundary = boundary
+        self.name = name
+        channels = boundary.channels
+        if decoder is not None:
+            decoder = {'type': 'ReconstructionDecoder', **decoder}
+        self.decoder = build_part(decoder, channels)
+        self.aux_neck = build_part(aux_neck, channels)
+        if aux_neck is not None:
+            channels = aux_neck.get('out_channels', channels)
+        self.aux_head = build_part(aux_head, channels)
+
+    def loss(self, feats: Tensor, inputs: Tensor,
+             data_samples: Any) -> dict[str, Tensor]:
+        """Losses of the features at the boundary.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
+            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+            data_samples (Any): Labels, as the aux head takes them.
+
+        Returns:
+            dict[str, Tensor]: As the hosts' heads: keys with ``loss`` are
+            minimized, others only logged.
+        """
+        feats = (self.boundary.to_feature_map(feats, inputs), )
+        losses = {}
+        if self.decoder is not None:
+            losses.update(self.decoder.loss(feats, inputs))
+        if self.aux_neck is not None:
+            feats = self.aux_neck(feats)
+        if self.aux_head is not None:
+            losses.update(_head_loss(self.aux_head, feats, data_samples))
+        return losses
+
+
+def _head_loss(head: nn.Module, feats: tuple, data_samples: Any) -> dict:
+    # mmseg's heads want their train_cfg as well, which they do not read
+    if 'train_cfg' in inspect.signature(head.loss).parameters:
+        return head.loss(feats, data_samples, train_cfg=None)
+    return head.loss(feats, data_samples)

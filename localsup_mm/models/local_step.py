@@ -1,0 +1,84 @@
+"""What one training iteration lends to a locally supervised model."""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from torch import Tensor, nn
+
+from .local_module import LocalModule
+from .local_supervision import LocalSupervision
+
+__all__ = ['LocalStep', 'lend_step']
+
+
+@dataclass
+class LocalStep:
+    """The batch and the way back, for the time of one forward pass.
+
+    Args:
+        backward (Callable): ``backward(local_module, losses)`` turns the
+            losses of a :class:`LocalModule` (a dict, as the hosts' heads
+            return it) into gradients.
+        data_samples (Any, optional): The labels, as the host's heads take
+            them. Defaults to None: those the model is called with.
+        inputs (Tensor, optional): The images that entered the backbone,
+            ``(B, 3, H, W)``; the backbone fills them in.
+    """
+    backward: Callable[[LocalModule, dict], None]
+    data_samples: Any = None
+    inputs: Optional[Tensor] = None
+
+    def _take_data_samples(self, model: nn.Module, args: tuple,
+                           kwargs: dict) -> None:
+        if 'data_samples' in kwargs:
+            self.data_samples = kwargs['data_samples']
+        elif len(args) > 1:
+            self.data_samples = args[1]
+
+
+@contextmanager
+def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
+    """Lend a step to every locally supervised backbone of a model.
+
+    Taken back at the end, also after an exception: outside nothing of the
+    batch is held.
+
+    Args:
+        model (nn.Module): The bare model; its ``data_samples`` argument
+            becomes the step's.
+        step (LocalStep): What is lent.
+
+    Yields:
+        LocalStep: The step.
+
+    Example:
+        >>> import torch
+        >>> from localsup_mm.models import supervise_locally
+        >>> net = supervise_locally(
+        ...     nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(),
+        ...                   nn.Conv2d(4, 2, 1)),
+        ...     [dict(boundary='1',
+        ...           decoder=dict(mean=[0.] * 3, std=[255.] * 3))])
+        >>> step = LocalStep(
+        ...     lambda _, losses: sum(losses.values()).backward())
+        >>> with lend_step(net, step):
+        ...     output = net(torch.rand(2, 3, 8, 8))
+        >>> output.sum().backward()
+        >>> all(p.grad is not None for p in net.parameters())
+        True
+    """
+    supervisions = [
+        m for m in model.modules() if isinstance(m, LocalSupervision)
+    ]
+    handle = model.register_forward_pre_hook(
+        step._take_data_samples, with_kwargs=True)
+    try:
+        for supervision in supervisions:
+            supervision.step = step
+        yield step
+    finally:
+        handle.remove()
+        for supervision in supervisions:
+            supervision.step = None
+        step.inputs = step.data_samples = None

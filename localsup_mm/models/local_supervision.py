@@ -1,0 +1,170 @@
+"""The attachment that turns a backbone into local modules."""
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Optional
+
+import torch
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.utils._pytree import (tree_flatten, tree_leaves, tree_map_only,
+                                 tree_unflatten)
+
+from .local_module import LocalModule
+from .trace import Partition
+
+__all__ = ['LocalSupervision', 'local_parameters']
+
+
+class LocalSupervision(BaseModule):
+    """Aux nets and hooks, attached to a backbone as one of its children.
+
+    The backbone keeps its class, its parameter names and its ``forward``. In
+    training, with a step lent, the hook at each boundary
+
+    1. computes the local losses of the features there,
+    2. runs their backward at once, which frees the local module's graph,
+    3. hands on ``h.detach()``.
+
+    In evaluation, or without gradients, the hooks do nothing.
+
+    Args:
+        backbone (nn.Module): What is supervised.
+        partition (Partition): Where it is cut.
+        local_modules (Sequence[dict]): One config a boundary, as for
+            :class:`LocalModule`.
+
+    Attributes:
+        step (LocalStep, optional): What the iteration under way has lent.
+    """
+
+    def __init__(self, backbone: nn.Module, partition: Partition,
+                 local_modules: Sequence[dict]) -> None:
+        super().__init__()
+        self.partition = partition
+        self.step = None
+        self.local_modules = nn.ModuleList(
+            MODELS.build({
+                'type': 'LocalModule',
+                **cfg, 'name': f'local_{k}',
+                'boundary': boundary
+            }) for k, (cfg, boundary) in enumerate(
+                zip(local_modules, partition.boundaries)))
+        self._init_aux_nets()
+        self.register_load_state_dict_post_hook(_forgive_missing_aux_nets)
+        # Hooks are bound methods or partials of them, never closures:
+        # copy.deepcopy (EMA) then binds them to the copy.
+        backbone.register_forward_pre_hook(
+            self._at_start, with_kwargs=True)
+        for k, boundary in enumerate(partition.boundaries):
+            backbone.get_submodule(boundary.name).register_forward_hook(
+                partial(self._at_boundary, k))
+        for tap in partition.taps:
+            backbone.get_submodule(tap).register_forward_pre_hook(
+                self._at_tap, with_kwargs=True)
+        if partition.closed_outputs:
+            backbone.register_forward_hook(self._at_end)
+
+    def forward(self, x: Any) -> Any:
+        """Hand on: ``nn.Sequential`` calls every child, this one too."""
+        return x
+
+    def _is_active(self) -> bool:
+        return self.step is not None and torch.is_grad_enabled()
+
+    def _at_start(self, backbone: nn.Module, args: tuple,
+                  kwargs: dict) -> None:
+        # A host's train() may put every norm below the backbone in eval mode
+        # (norm_eval); the aux nets follow the backbone itself.
+        for module in self.local_modules:
+            module.train(backbone.training)
+        if not (backbone.training and torch.is_grad_enabled()
+                and len(self.local_modules)):
+            return
+        if self.step is None:
+            raise RuntimeError(
+                'LocalBackbone is in training mode but no iteration lent it '
+                "a backward. Set optim_wrapper=dict(type='LocalOptimWrapper')"
+                '; for evaluation call model.eval().')
+        self.step.inputs = next(t for t in tree_leaves((args, kwargs))
+                                if isinstance(t, Tensor))
+
+    def _at_boundary(self, k: int, module: nn.Module, args: tuple,
+                     h: Tensor) -> Optional[Tensor]:
+        if not self._is_active():
+            return None
+        local_module = self.local_modules[k]
+        losses = local_module.loss(h, self.step.inputs,
+                                   self.step.data_samples)
+        self.step.backward(local_module, losses)
+        return h.detach()
+
+    def _at_tap(self, module: nn.Module, args: tuple,
+                kwargs: dict) -> Optional[tuple]:
+        if not self._is_active():
+            return None
+        return tree_map_only(Tensor, torch.Tensor.detach, (args, kwargs))
+
+    def _at_end(self, backbone: nn.Module, args: tuple,
+                outputs: Any) -> Optional[Any]:
+        if not self._is_active():
+            return None
+        leaves, spec = tree_flatten(outputs)
+        tensors = [i for i, leaf in enumerate(leaves)
+                   if isinstance(leaf, Tensor)]
+        for i in self.partition.closed_outputs:
+            leaves[tensors[i]] = leaves[tensors[i]].detach()
+        return tree_unflatten(leaves, spec)
+
+    def _init_aux_nets(self) -> None:
+        """Initialize aux nets from their own ``init_cfg``.
+
+        A host's ``init_weights`` may load a checkpoint and never come here;
+        where it does come here, it initializes them once more.
+        """
+        info = defaultdict(dict)
+        for parameter in self.parameters():
+            info[parameter] = dict(
+                init_info='', tmp_mean_value=parameter.data.mean().cpu())
+        # As below a parent that initializes: else each part would print all
+        # of its parameters.
+        for module in self.modules():
+            module._params_init_info = info
+        self.init_weights()
+        for module in self.modules():
+            del module._params_init_info
+            if isinstance(module, BaseModule):
+                module.is_init = False
+
+
+def local_parameters(
+        model: nn.Module) -> dict[LocalModule, list[nn.Parameter]]:
+    """Trainable parameters of the local modules but the last, with aux nets.
+
+    Args:
+        model (nn.Module): A model with a locally supervised backbone.
+
+    Returns:
+        dict[LocalModule, list[nn.Parameter]]: In the order of the modules.
+    """
+    result = {}
+    for backbone in model.modules():
+        supervision = getattr(backbone, 'local_supervision', None)
+        if isinstance(supervision, LocalSupervision):
+            for local_module, names in zip(supervision.local_modules,
+                                           supervision.partition.parameters):
+                result[local_module] = [
+                    backbone.get_parameter(name) for name in names
+                ] + [p for p in local_module.parameters() if p.requires_grad]
+    return result
+
+
+def _forgive_missing_aux_nets(supervision: LocalSupervision,
+                              incompatible_keys: Any) -> None:
+    """Take a checkpoint of the plain model as it is: it has no aux nets."""
+    missing = incompatible_keys.missing_keys
+    own = [key for key in missing if 'local_supervision.' in key]
+    if len(own) == len(supervision.state_dict()):
+        for key in own:
+            missing.remove(key)

@@ -1,0 +1,193 @@
+"""The decoder that estimates I(h, x)."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+__all__ = ['ReconstructionDecoder']
+
+
+@MODELS.register_module()
+class ReconstructionDecoder(BaseModule):
+    """Rebuild the image from the features at a boundary.
+
+    The lower its error, the more of the image the features keep; InfoPro
+    trains it with the local module so that later modules still find there
+    what the local label loss alone would discard. Unused at inference.
+
+    With one hidden conv the features are resized to the image first and both
+    convs are 3x3, as the authors do on CIFAR. With several, the first is 1x1
+    and a resize follows each, in equal ratios up to the image, as they do on
+    ImageNet and Cityscapes.
+
+    Source: `InfoPro <https://openreview.net/forum?id=fAbkE6ant2>`_, ICLR
+    2021; authors' code ``networks/auxiliary_nets.py``, ``Decoder``.
+    Differences: any image size (theirs is fixed at build); BCE with logits,
+    since ``BCELoss`` refuses autocast; the target is clamped to [0, 1].
+
+    Args:
+        in_channels (int): Channels of the features at the boundary.
+        channels (Sequence[int]): Channels of the hidden convs; the authors
+            have (12,) on CIFAR and (128, 32, 12) on ImageNet and
+            Cityscapes. Defaults to (12,).
+        mean (Sequence[float], optional): What the data preprocessor
+            subtracted, in pixel values 0-255. Defaults to None: taken from
+            the model's data preprocessor before iteration 0.
+        std (Sequence[float], optional): What it divided by, in pixel values
+            0-255. Defaults to None, as ``mean``.
+        norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
+            ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
+        loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
+        init_cfg (dict, optional): Initialization. Defaults to None.
+
+    Shape:
+        - feats: tuple of one ``(B, C, h, w)``.
+        - inputs: ``(B, 3, H, W)``, normalized.
+        - loss_recon: ``()``, mean over pixels, in nats.
+
+    Raises:
+        ValueError: If ``channels`` is empty, or one of ``mean`` and ``std``
+            is given without the other.
+
+    Example:
+        >>> decoder = ReconstructionDecoder(16, mean=[0.] * 3, std=[255.] * 3)
+        >>> losses = decoder.loss((torch.rand(2, 16, 8, 8),),
+        ...                       torch.rand(2, 3, 32, 32))
+        >>> losses['loss_recon'].shape
+        torch.Size([])
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 channels: Sequence[int] = (12, ),
+                 mean: Optional[Sequence[float]] = None,
+                 std: Optional[Sequence[float]] = None,
+                 norm_cfg: Optional[dict] = None,
+                 loss_weight: float = 1.0,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if len(channels) == 0:
+            raise ValueError(
+                '`channels` should name at least one hidden conv, but got '
+                f'{channels!r}. The published values are (12,) and '
+                '(128, 32, 12).')
+        if (mean is None) != (std is None):
+            raise ValueError(
+                '`mean` and `std` should be given together, but got '
+                f'{mean!r} and {std!r}. Leave both out to take them from '
+                'the data preprocessor.')
+        self.loss_weight = loss_weight
+        self.resizes_first = len(channels) == 1
+        widths = [in_channels, *channels]
+        self.hidden = nn.ModuleList()
+        for i, (width, out) in enumerate(zip(widths, channels)):
+            kernel = 1 if i == 0 and not self.resizes_first else 3
+            self.hidden.append(
+                nn.Sequential(
+                    nn.Conv2d(width, out, kernel, padding=kernel // 2),
+                    _build_norm(norm_cfg, out), nn.ReLU(inplace=True)))
+        self.last = nn.Conv2d(channels[-1], 3, 3, padding=1)
+        # Buffers follow the module's device, but are no part of what is
+        # learned: a checkpoint does not hold them.
+        self.register_buffer('mean', None, persistent=False)
+        self.register_buffer('std', None, persistent=False)
+        if mean is not None:
+            self.set_normalization(mean, std)
+
+    def set_normalization(self, mean: Sequence[float],
+                          std: Sequence[float]) -> None:
+        """Say how the images were normalized.
+
+        Args:
+            mean (Sequence[float]): In pixel values 0-255, one or one per
+                channel.
+            std (Sequence[float]): Likewise.
+        """
+        device = self.last.weight.device
+        self.mean = torch.as_tensor(
+            mean, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+        self.std = torch.as_tensor(
+            std, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+
+    def forward(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
+        """Logits of the image.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``.
+            size (torch.Size): ``(H, W)`` of the image.
+
+        Returns:
+            Tensor: ``(B, 3, H, W)``; its sigmoid is the image in [0, 1].
+        """
+        x = feats[-1]
+        start = x.shape[-2:]
+        if self.resizes_first:
+            x = self.hidden[0](_resize(x, size))
+        else:
+            steps = len(self.hidden)
+            for i, conv in enumerate(self.hidden, 1):
+                x = conv(x)
+                x = _resize(x, [
+                    round(a * (b / a)**(i / steps))
+                    for a, b in zip(start, size)
+                ])
+        return self.last(x)
+
+    def reconstruct(self, feats: tuple[Tensor, ...],
+                    size: torch.Size) -> Tensor:
+        """The image as the features hold it, ``(B, 3, H, W)`` in [0, 1]."""
+        return self(feats, size).sigmoid()
+
+    def restore(self, inputs: Tensor) -> Tensor:
+        """Undo the normalization.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+
+        Returns:
+            Tensor: ``(B, 3, H, W)`` in [0, 1].
+
+        Raises:
+            RuntimeError: If mean and std are not known yet.
+        """
+        if self.mean is None:
+            raise RuntimeError(
+                '`mean` and `std` of ReconstructionDecoder should be known '
+                'before its loss, but got None. Pass both, or train with '
+                "optim_wrapper=dict(type='LocalOptimWrapper'), which takes "
+                'them from the data preprocessor.')
+        return ((inputs * self.std + self.mean) / 255).clamp(0, 1)
+
+    def loss(self, feats: tuple[Tensor, ...],
+             inputs: Tensor) -> dict[str, Tensor]:
+        """Mean binary cross-entropy between image and reconstruction.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``.
+            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+
+        Returns:
+            dict[str, Tensor]: ``loss_recon``, times ``loss_weight``.
+        """
+        logits = self(feats, inputs.shape[-2:])
+        loss = F.binary_cross_entropy_with_logits(logits,
+                                                  self.restore(inputs))
+        return dict(loss_recon=self.loss_weight * loss)
+
+
+def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(
+        x, size=tuple(size), mode='bilinear', align_corners=True)
+
+
+def _build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:
+    if norm_cfg is None:
+        return nn.BatchNorm2d(channels)
+    cfg = dict(norm_cfg)
+    requires_grad = cfg.pop('requires_grad', True)
+    norm = MODELS.build(dict(cfg, num_features=channels))
+    return norm.requires_grad_(requires_grad)

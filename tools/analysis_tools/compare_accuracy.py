@@ -1,0 +1,119 @@
+"""Train several configs with several seeds and tabulate their accuracy.
+
+Runs one training after the other through ``tools/train.py``. A run that is
+finished is not repeated and an interrupted one is resumed, so the same command
+goes on where it stopped. Writes ``accuracy.md`` and ``accuracy.csv``.
+"""
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Optional
+
+TRAIN = Path(__file__).parents[1] / 'train.py'
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('configs', nargs='+', help='train config files')
+    parser.add_argument('--work-dir', required=True, help='one for all runs')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument(
+        '--metric', default='mIoU', help='a key of the last evaluation')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], help='for every training')
+    return parser.parse_args(argv)
+
+
+def read_metric(run: Path, metric: str) -> Optional[float]:
+    """The metric's last value in the logs of a finished run, if it is one."""
+    if not (run / 'finished').exists():
+        return None
+    values = [
+        record[metric] for log in sorted(run.glob('*/vis_data/scalars.json'))
+        for record in map(json.loads,
+                          log.read_text().splitlines()) if metric in record
+    ]
+    if not values:
+        raise ValueError(
+            f'`--metric` should be a key of the evaluation, but got '
+            f'{metric!r}, which {run} has not. Look at its scalars.json.')
+    return values[-1]
+
+
+def train(config: str, seed: int, run: Path, options: Sequence[str]) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / 'train.log').open('a') as log:
+        subprocess.run(
+            [
+                sys.executable,
+                str(TRAIN), config, '--work-dir',
+                str(run), '--resume', '--cfg-options',
+                f'randomness.seed={seed}', *options
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=True)
+    (run / 'finished').touch()
+
+
+def run_all(args: argparse.Namespace) -> Iterator[tuple[str, int, float]]:
+    total = len(args.configs) * len(args.seeds)
+    # seed by seed, so that an early look compares all configs
+    pairs = [(c, s) for s in args.seeds for c in args.configs]
+    for i, (config, seed) in enumerate(pairs, 1):
+        name = '_'.join(Path(config).with_suffix('').parts[-2:])
+        run = Path(args.work_dir) / f'{name}_seed{seed}'
+        begin = time.monotonic()
+        if read_metric(run, args.metric) is None:
+            print(f'[{i}/{total}] {name}, seed {seed}: log {run}/train.log',
+                  flush=True)
+            train(config, seed, run, args.cfg_options)
+        value = read_metric(run, args.metric)
+        print(
+            f'[{i}/{total}] {name}, seed {seed}: {args.metric} {value:.2f} '
+            f'({time.monotonic() - begin:.0f} s)',
+            flush=True)
+        yield name, seed, value
+
+
+def write_tables(results: dict[str, dict[int, float]], metric: str,
+                 work_dir: Path) -> str:
+    """Write the results so far; returns the Markdown table."""
+    seeds = sorted({seed for values in results.values() for seed in values})
+    header = ['config', *[f'seed {seed}' for seed in seeds], 'mean', 'std']
+    rows = []
+    for name, values in results.items():
+        numbers = list(values.values())
+        spread = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+        numbers = [values.get(seed) for seed in seeds] + [
+            statistics.mean(numbers), spread
+        ]
+        rows.append([name] + ['' if n is None else f'{n:.2f}'
+                              for n in numbers])
+    with (work_dir / 'accuracy.csv').open('w', newline='') as file:
+        csv.writer(file).writerows([header, *rows])
+    lines = [f'{metric}:', '']
+    for row in (header, ['---'] * len(header), *rows):
+        lines.append('| ' + ' | '.join(row) + ' |')
+    table = '\n'.join(lines) + '\n'
+    (work_dir / 'accuracy.md').write_text(table)
+    return table
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    args = parse_args(argv)
+    results: dict[str, dict[int, float]] = {}
+    for name, seed, value in run_all(args):
+        results.setdefault(name, {})[seed] = value
+        table = write_tables(results, args.metric, Path(args.work_dir))
+    print(table)
+
+
+if __name__ == '__main__':
+    main()

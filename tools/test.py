@@ -1,0 +1,123 @@
+"""Evaluate a checkpoint, of a locally supervised model or a plain one."""
+import argparse
+import os
+import os.path as osp
+
+# Before torch 2.6 torch.load runs what a checkpoint tells it to, unless:
+os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import localsup_mm  # noqa: F401 - registers everything
+from localsup_mm.engine import check_data, read_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='test config file path')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='the dir to save the metrics')
+    parser.add_argument(
+        '--out',
+        help='the dir (segmentation) or .pkl file (detection, '
+        'classification) to save predictions in')
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window')
+    parser.add_argument(
+        '--show-dir', help='the dir to save painted predictions in')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds per window')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation: several scales and flip')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config: key=value, key=a,b or '
+        'key="[(a,b),(c,d)]", without white space')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    # torch.distributed.launch passes --local-rank
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the command line into the config.
+
+    Args:
+        cfg (Config): Changed in place.
+        args (argparse.Namespace): The command line.
+
+    Raises:
+        ValueError: If an argument does not fit the config.
+    """
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs',
+                                osp.splitext(osp.basename(args.config))[0])
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        hook = cfg.default_hooks.setdefault('visualization', ConfigDict())
+        hook.update(
+            draw=True, interval=1, show=args.show, wait_time=args.wait_time)
+        if args.show_dir:
+            cfg.visualizer.save_dir = args.show_dir
+    if args.out is not None:
+        save_predictions(cfg, args.out)
+    if args.tta:
+        use_tta(cfg)
+
+
+def save_predictions(cfg: Config, out: str) -> None:
+    """Segmentation metrics write images; others are dumped to a file."""
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, dict) and evaluator.type == 'IoUMetric':
+        evaluator.update(output_dir=out, keep_results=True)
+        return
+    if not out.endswith(('.pkl', '.pickle')):
+        raise ValueError(f'`--out` should be a .pkl file, but got {out!r}. '
+                         'Only segmentation writes a folder of images.')
+    dump = dict(type='DumpResults', out_file_path=out)
+    evaluators = evaluator if isinstance(evaluator, list) else [evaluator]
+    cfg.test_evaluator = [*evaluators, dump]
+
+
+def use_tta(cfg: Config) -> None:
+    """Wrap the model and swap the pipeline, as the hosts do."""
+    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+        raise ValueError(
+            '`--tta` should go with a config that has tta_model and '
+            f'tta_pipeline, but got {cfg.filename!r}. Inherit them from the '
+            'host, as mmseg/_base_/datasets does.')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.tta_model.module = cfg.model
+    cfg.model = cfg.tta_model
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    merge_args(cfg, args)
+    check_data(cfg, 'test_dataloader')
+    if '://' not in args.checkpoint:
+        read_checkpoint(args.checkpoint)
+    build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
+    build(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
