@@ -56,6 +56,8 @@ class LiveBytes(TorchDispatchMode):
         storage = tensor.untyped_storage()
         key = storage._cdata
         size = storage.nbytes()
+        if not isinstance(size, int):
+            return  # a fake tensor whose size depends on data, e.g. a mask
         known = self._sizes.get(key)
         if known is None:
             weakref.finalize(storage, self._forget, key).atexit = False

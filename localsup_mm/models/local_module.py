@@ -86,12 +86,13 @@ class LocalModule(BaseModule):
         """
         feats = (self.boundary.to_feature_map(feats, inputs), )
         losses = {}
+        # The head first: its backward comes last and needs the most memory,
+        # when the decoder's graph is gone already.
+        if self.aux_head is not None:
+            tapped = feats if self.aux_neck is None else self.aux_neck(feats)
+            losses.update(_head_loss(self.aux_head, tapped, data_samples))
         if self.decoder is not None:
             losses.update(self.decoder.loss(feats, inputs))
-        if self.aux_neck is not None:
-            feats = self.aux_neck(feats)
-        if self.aux_head is not None:
-            losses.update(_head_loss(self.aux_head, feats, data_samples))
         return losses
 
 

@@ -28,9 +28,8 @@ try:
     from cityscapesscripts.preparation.json2labelImg import createLabelImage
 except ImportError as error:
     raise ImportError(
-        'mini_cityscapes.py makes the label images with '
-        'cityscapesscripts, which cannot be imported. Run '
-        '`pip install cityscapesscripts`.'
+        'The label images are made with cityscapesscripts, which cannot be '
+        'imported. Run `pip install cityscapesscripts`.'
     ) from error
 
 VERSION = 2  # raised whenever the same arguments give other files
@@ -111,8 +110,8 @@ def _check_int(name: str, value: Any, low: int) -> None:
         )
     if value < low:
         raise ValueError(
-            f'`{name}` should be at least {low}, but got '
-            f'{value!r}. Give a larger number.'
+            f'`{name}` should be at least {low}, but got {value!r}. '
+            'Give a larger number.'
         )
 
 
@@ -131,8 +130,7 @@ def _prepare_folder(out: Path, record: str, force: bool) -> None:
     """Refuse a folder that holds something else; with force, clear ours."""
     if out.exists() and not out.is_dir():
         raise ValueError(
-            f'`out` should be a folder, but got {str(out)!r}. '
-            'Choose another path.'
+            f'`out` should be a folder, but got {str(out)!r}. Choose another.'
         )
     ours = {
         out / kind / split / city
@@ -200,34 +198,29 @@ def generate(
             '`size` should be height and width in pixels, but '
             f'got {size!r}. Give two ints, as (256, 512).'
         )
-    for name, value, low in (
-        ('train', train, 0),
-        ('val', val, 0),
-        ('seed', seed, 0),
-        ('size[0]', size[0], 64),
-        ('size[1]', size[1], 64),
-    ):
-        _check_int(name, value, low)
+    for name, value in (('train', train), ('val', val), ('seed', seed)):
+        _check_int(name, value, 0)
+    for i, value in enumerate(size):
+        _check_int(f'size[{i}]', value, 64)
     settings = {'version': VERSION, 'train': train, 'val': val}
     record = json.dumps({**settings, 'size': list(size), 'seed': seed})
     out = Path(out)
     _prepare_folder(out, record, force)
-    # The record comes first: what an interrupted call leaves is known by it.
-    write_file(out / RECORD, record.encode())
     missing = [
         (split, i)
         for split, count in (('train', train), ('val', val))
         for i in range(count)
         if not all(p.is_file() for p in sample_paths(out, split, i))
     ]
-    if not missing:
+    if not missing and (out / RECORD).is_file():
         print(f'{out} already holds this data set, nothing to do.')
         return False
+    # First, so that what an interrupted call leaves is known by its record.
+    write_file(out / RECORD, record.encode())
     for split, i in track_iter_progress(missing):
         files = make_sample(seed, split, i, size)
-        for path, content in zip(
-            sample_paths(out, split, i), files, strict=True
-        ):
+        paths = sample_paths(out, split, i)
+        for path, content in zip(paths, files, strict=True):
             write_file(path, content)
     print(f'\n{out} holds {train} training and {val} validation images.')
     return True

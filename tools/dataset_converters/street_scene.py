@@ -5,41 +5,31 @@ a camera 1.6 m above the lane. Each shape is both painted and returned, the
 farthest first, so that picture and label agree to the pixel.
 """
 
-from typing import Any, List, Sequence, Tuple, Union
+from typing import Any, List, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
-
-Span = Union[float, Tuple[float, float]]
-Polygon = List[Tuple[int, int]]
 
 CAMERA = 1.6
 RIGHT = 4.4  # kerb on the camera's side
 FACADES = 'tan sienna lightgray darkgray rosybrown burlywood slategray'
 PAINTS = 'black darkred whitesmoke midnightblue dimgray silver darkgreen'
 CLOTHES = 'darkslateblue brown steelblue tan black olivedrab goldenrod'
-GREENS = '#3e5c28 #4e682e #30502c #606e34'
-GLASS = '#262e38'
 BLACK = '#18181a'
 KINDS = 7 * ['building'] + ['trees', 'wall', 'fence']
 
 # Length, width, top of the body, paints; glass: ends by share of the length,
 # bottom, top, how far the top is drawn in.
 VEHICLES = {
-    'car': (4.3, 1.8, 0.95, PAINTS, (0.08, 0.75, 0.95, 1.45, 0.5)),
-    'truck': (8.5, 2.4, 3.5, FACADES, (0.8, 1, 1.6, 2.4, 0)),
-    'bus': (11, 2.5, 3.05, 'orange crimson seagreen', (0, 1, 1.35, 2.6, 0)),
-    'train': (27, 2.5, 3.5, 'firebrick wheat indigo', (0, 1, 1.6, 2.7, 0)),
+    'car': (4.3, 1.8, 0.95, PAINTS, 0.08, 0.75, 0.95, 1.45, 0.5),
+    'truck': (8.5, 2.4, 3.5, FACADES, 0.8, 1, 1.6, 2.4, 0),
+    'bus': (11, 2.5, 3.05, 'orange crimson seagreen', 0, 1, 1.35, 2.6, 0),
+    'train': (27, 2.5, 3.5, 'firebrick wheat indigo', 0, 1, 1.6, 2.7, 0),
 }
 
 
 class Street:
-    """Collect shapes and see them through a camera.
-
-    Args:
-        rng (np.random.Generator): Source of all that varies.
-        size (Tuple[int, int]): Height and width of the image in pixels.
-    """
+    """Collect shapes and see them through a camera."""
 
     def __init__(self, rng: np.random.Generator, size: Tuple[int, int]):
         self.rng = rng
@@ -51,7 +41,7 @@ class Street:
         self.haze = rng.uniform(195, 225) + rng.normal(0, 6, 3)
         self.clear_range = rng.uniform(120, 400)
         self.depth = 0.0  # of the object being added
-        self.shapes: List[Tuple[float, str, Polygon, Tuple[int, ...]]] = []
+        self.shapes = []  # of depth, label, polygon and colour
 
     def pick(self, palette: str) -> np.ndarray:
         """Return a colour near one of the named."""
@@ -70,13 +60,12 @@ class Street:
         clear = np.exp(-max(z[0], 0) / self.clear_range)
         rgb = np.clip(rgb * clear + self.haze * (1 - clear), 0, 255)
         polygon = list(zip(u.tolist(), v.tolist(), strict=True))
-        fill = tuple(rgb.astype(int).tolist())
-        self.shapes.append((self.depth, label, polygon, fill))
+        self.shapes.append((self.depth, label, polygon, (*map(int, rgb),)))
 
     def box(
-        self, label: str, x: Span, y: Span, z: Span, rgb: Any, taper: float = 0
+        self, label: str, x: Any, y: Any, z: Any, rgb: Any, taper: float = 0
     ) -> None:
-        """Add the faces in view; an axis given as a number is flat."""
+        """Add the faces in view; x, y and z are (near, far) or a number."""
         (x0, x1), (y0, y1), (z0, z1) = (np.resize(a, 2) for a in (x, y, z))
         t0, t1 = z0 + taper, z1 - taper
         if x0 != x1 and z0 != z1 and y1 < CAMERA:
@@ -116,7 +105,7 @@ def add_ground(street: Street, left: float, walk: float) -> None:
 
 def add_tree(street: Street, x: float, z: float) -> None:
     height = street.rng.uniform(4, 7)
-    trunk, leaf = street.pick('#483a2e'), street.pick(GREENS)
+    trunk, leaf = street.pick('#483a2e'), street.pick('#3e5c28 #606e34')
     street.depth = z
     street.box('vegetation', (x - 0.2, x + 0.2), (0, height), z, trunk)
     for dx, dy, size in street.rng.uniform(-1, 1, (9, 3)) * height / 4:
@@ -126,15 +115,14 @@ def add_tree(street: Street, x: float, z: float) -> None:
 
 
 def add_building(street: Street, label: str, x: float, ends: Any) -> None:
-    rng, height = street.rng, street.rng.uniform(6, 17)
-    rgb, glass = street.pick(FACADES), street.pick(GLASS)
+    height = street.rng.uniform(6, 17)
+    rgb, glass = street.pick(FACADES), street.pick('#262e38')
     street.depth = ends[1]
     street.box(label, (x, 2.5 * x), (0, height), ends, rgb)
     for y in np.arange(1.2, height - 2, 3):
         # Beyond 70 m a window is less than two pixels wide.
         for z in np.arange(ends[0] + 0.6, min(ends[1] - 1.4, 70), 2.8):
-            tone = glass + rng.uniform(0, 40)
-            street.box(label, x, (y, y + 1.6), (z, z + 1.4), tone)
+            street.box(label, x, (y, y + 1.6), (z, z + 1.4), glass)
 
 
 def add_barrier(street: Street, kind: str, x: float, ends: Any) -> None:
@@ -152,8 +140,7 @@ def add_barrier(street: Street, kind: str, x: float, ends: Any) -> None:
 
 def add_vehicle(street: Street, label: str, x: float, z: float) -> float:
     """Add a vehicle, oncoming in the left half; return its length."""
-    length, width, top, paints, glass = VEHICLES[label]
-    start, end, low, high, taper = glass
+    length, width, top, paints, start, end, low, high, taper = VEHICLES[label]
     oncoming = x < -1.7
     if oncoming:
         start, end = 1 - end, 1 - start
@@ -176,7 +163,7 @@ def add_vehicle(street: Street, label: str, x: float, z: float) -> float:
 
 
 def add_person(street: Street, label: str, x: float, z: float) -> None:
-    stride, tall = street.rng.uniform(0.05, 0.3), street.rng.uniform(0.5, 0.7)
+    stride, tall = street.rng.uniform((0.05, 0.5), (0.3, 0.7))
     hip, trousers = 0.85 + 0.25 * (label == 'rider'), street.pick(CLOTHES)
     street.depth = z
     for foot in (x - stride, x + stride):
@@ -204,12 +191,10 @@ def add_two_wheeler(street: Street, label: str, x: float, z: float) -> None:
 
 def add_pole(street: Street, x: float, z: float, head: str) -> None:
     """Add a pole with a traffic light, a sign or nothing on it."""
-    y = street.rng.uniform(2.5, 3.2)
+    y, grey = street.rng.uniform(2.5, 3.2), street.pick('#787a7c #5a5e60')
+    top = y if head else 2 * y
     street.depth = z
-    grey = street.pick('#787a7c #5a5e60')
-    street.box(
-        'pole', (x - 0.09, x + 0.09), (0, y if head else 2 * y), z, grey
-    )
+    street.box('pole', (x - 0.09, x + 0.09), (0, top), z, grey)
     if head == 'traffic light':
         case, lamp = street.pick(BLACK), street.pick('lime orange red')
         street.box(head, (x - 0.2, x + 0.2), (y - 0.6, y + 0.5), z, case)
@@ -234,25 +219,23 @@ def add_roadside(street: Street, edge: float, wanted: List[str]) -> None:
 
 def add_traffic(street: Street, left: float, shown: Sequence[str]) -> None:
     wanted = [kind for kind in ('truck', 'bus') if kind in shown]
-    chosen = street.rng.choice((0, -3.4))
     for x in (0, -3.4, RIGHT - 1, left + 1):
         z = street.rng.uniform(8, 20)
         if 'train' in shown and x == left + 1:
             add_vehicle(street, 'train', left + 2, z)
             break
+        kinds = ['car'] * 14 + ['truck', 'bus'] * (x in (0, -3.4))
         while z < 90:
-            label = 'car'
-            if wanted and x == chosen:
+            label = street.rng.choice(kinds)
+            if wanted and x == -3.4:
                 label = wanted.pop()
-            elif x in (0, -3.4) and street.rng.random() < 0.12:
-                label = street.rng.choice(('truck', 'bus'))
-            length = add_vehicle(street, label, x, z)
-            z += length + 1 + street.rng.exponential(14)
+            z += add_vehicle(street, label, x, z)
+            z += 1 + street.rng.exponential(14)
 
 
 def draw_scene(
     rng: np.random.Generator, size: Tuple[int, int], shown: Sequence[str]
-) -> Tuple[Image.Image, List[Tuple[str, Polygon]]]:
+) -> Tuple[Image.Image, List[Tuple[str, list]]]:
     """Draw a street that, with luck, shows the named classes.
 
     Args:
@@ -261,10 +244,13 @@ def draw_scene(
         shown (Sequence[str]): Names of the rarer Cityscapes classes wanted.
 
     Returns:
-        Tuple[Image.Image, List[Tuple[str, Polygon]]]: The picture, and the
-            Cityscapes label and corners of each shape, the nearest last.
+        Tuple[Image.Image, List[Tuple[str, list]]]: The picture, and
+            label and corners in pixels of each shape, the nearest last.
     """
     street = Street(rng, size)
+    # The bonnet of the camera's car, which Cityscapes ignores.
+    y = CAMERA - (street.height - street.horizon) / street.focal
+    street.disc('ego vehicle', (0, y, 1), (0.6, 0.03, 0), street.pick(BLACK))
     left = -rng.uniform(6.5, 7.5) - 2 * ('train' in shown)
     walk = rng.uniform(2.8, 4.5)
     add_ground(street, left, walk)
@@ -292,13 +278,6 @@ def draw_scene(
             add_pole(street, x, z, rng.choice(nearest if z < 24 else heads))
             if rng.random() < 0.4:
                 add_tree(street, x + np.sign(x), z + 5)
-    # The bonnet of the camera's car, which Cityscapes ignores.
-    street.depth = 0.0
-    bonnet = (street.width / 2 - street.center) / street.focal
-    bottom = CAMERA - (street.height - street.horizon) / street.focal
-    street.disc(
-        'ego vehicle', (bonnet, bottom, 1), (0.5, 0.03, 0), street.pick(BLACK)
-    )
     shapes = sorted(street.shapes, key=lambda shape: -shape[0])
     return paint(street, shapes), [(s[1], s[2]) for s in shapes]
 
@@ -313,8 +292,7 @@ def paint(street: Street, shapes: Sequence[tuple]) -> Image.Image:
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5)), float)
     for grain in (3, 24):
         noise = rng.normal(0, 4, (height // grain + 2, width // grain + 2))
-        noise = Image.fromarray(noise.astype(np.float32))
-        noise = noise.resize((width, height), Image.BICUBIC)
+        noise = Image.fromarray(noise.astype(np.float32)).resize(image.size)
         pixels = pixels + np.asarray(noise)[..., None]
     pixels = pixels * rng.uniform(0.75, 1.15) * (1 + rng.normal(0, 0.04, 3))
     pixels += rng.normal(0, rng.uniform(1, 4), pixels.shape)
