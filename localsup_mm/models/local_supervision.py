@@ -63,7 +63,11 @@ class LocalSupervision(BaseModule):
         for tap in partition.taps:
             backbone.get_submodule(tap).register_forward_pre_hook(
                 self._at_tap, with_kwargs=True)
-        if partition.closed_outputs:
+        self._detached_outputs = [
+            i for i in partition.closed_outputs
+            if i not in partition.tapped_outputs
+        ]
+        if self._detached_outputs:
             backbone.register_forward_hook(self._at_end)
 
     def forward(self, x: Any) -> Any:
@@ -113,7 +117,7 @@ class LocalSupervision(BaseModule):
         leaves, spec = tree_flatten(outputs)
         tensors = [i for i, leaf in enumerate(leaves)
                    if isinstance(leaf, Tensor)]
-        for i in self.partition.closed_outputs:
+        for i in self._detached_outputs:
             leaves[tensors[i]] = leaves[tensors[i]].detach()
         return tree_unflatten(leaves, spec)
 
@@ -165,6 +169,9 @@ def _forgive_missing_aux_nets(supervision: LocalSupervision,
     """Take a checkpoint of the plain model as it is: it has no aux nets."""
     missing = incompatible_keys.missing_keys
     own = [key for key in missing if 'local_supervision.' in key]
-    if len(own) == len(supervision.state_dict()):
+    # torch itself fills in a norm's missing num_batches_tracked
+    lost = [key for key in own if not key.endswith('num_batches_tracked')]
+    if len(lost) == sum(not key.endswith('num_batches_tracked')
+                        for key in supervision.state_dict()):
         for key in own:
             missing.remove(key)

@@ -63,8 +63,10 @@ class Partition:
 
     Args:
         boundaries (tuple[Boundary]): The K - 1 boundaries, in order.
-        closed_outputs (tuple[int]): Indices of the backbone's outputs that
-            local backwards free; the neck must get them detached.
+        closed_outputs (tuple[int]): Indices of the backbone's outputs whose
+            graph a local backward frees; the neck gets them detached.
+        tapped_outputs (tuple[int]): Those of them that are not detached
+            themselves, since taps lie before them.
         taps (tuple[str]): Trainable modules between a freed stretch and a
             closed output, e.g. the norm that Swin puts behind a stage. They
             belong to the last local module; their input is detached.
@@ -73,6 +75,7 @@ class Partition:
     """
     boundaries: tuple[Boundary, ...]
     closed_outputs: tuple[int, ...]
+    tapped_outputs: tuple[int, ...]
     taps: tuple[str, ...]
     parameters: tuple[tuple[str, ...], ...]
 
@@ -169,7 +172,9 @@ class BackboneTrace:
         closed = tuple(i for i, node in enumerate(self._outputs)
                        if nodes and node is not None
                        and not self._closure(node) >> nodes[-1] & 1)
-        taps = self._find_taps(names, closed, freed)
+        tapped = tuple(i for i in closed if self._closure(self._outputs[i])
+                       & ~freed & self._parameter_mask)
+        taps = self._find_taps(names, tapped, freed) if tapped else ()
         parameters, earlier = [], 0
         for node in nodes:
             inside = self._closure(node)
@@ -180,8 +185,8 @@ class BackboneTrace:
             every |= self._closure(node) if node is not None else 0
         parameters.append(self._parameters_in(every & ~earlier))
         return Partition(
-            tuple(self.boundaries[name] for name in names), closed, taps,
-            tuple(parameters))
+            tuple(self.boundaries[name] for name in names), closed, tapped,
+            taps, tuple(parameters))
 
     def _closure(self, node: int) -> int:
         return self._ancestors[node] | 1 << node
@@ -272,14 +277,12 @@ class BackboneTrace:
             close = sorted(cuts, key=lambda cut: cut.count('.'))[:4]
         return ', '.join(map(repr, close)) or 'none, it has no cut'
 
-    def _find_taps(self, names: Sequence[str], closed: Sequence[int],
+    def _find_taps(self, names: Sequence[str], tapped: Sequence[int],
                    freed: int) -> tuple[str, ...]:
         """Modules that train between a freed stretch and a closed output."""
         side = 0
-        for i in closed:
+        for i in tapped:
             side |= self._closure(self._outputs[i]) & ~freed
-        if not side & self._parameter_mask:
-            return ()
         taps: list[str] = []
         # outermost first, so that a norm is taken whole
         for name in sorted(self._calls, key=lambda n: n.count('.')):
@@ -296,7 +299,7 @@ class BackboneTrace:
                     and not has_boundary and not is_inside_tap):
                 taps.append(name)
         entries = {n for tap in taps for n in self._inputs_of[tap]}
-        for i in closed:
+        for i in tapped:
             self._check_output(i, freed, entries)
         return tuple(taps)
 
@@ -307,7 +310,7 @@ class BackboneTrace:
             if seen >> node & 1 or node in entries:
                 continue
             seen |= 1 << node
-            if freed >> node & 1 and node != self._outputs[output]:
+            if freed >> node & 1:
                 raise ValueError(
                     f'`boundary` should leave output {output} of '
                     f'{self.backbone_name} separable, but got trainable '

@@ -8,11 +8,23 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-LAUNCHERS = ('dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh')
+LAUNCHERS = (
+    'dist_train.sh',
+    'dist_test.sh',
+    'slurm_train.sh',
+    'slurm_test.sh',
+)
 VARIABLES = (
-    'NNODES NODE_RANK PORT MASTER_ADDR GPUS GPUS_PER_NODE CPUS_PER_TASK '
-    'SRUN_ARGS PYTHONPATH'
-).split()
+    'NNODES',
+    'NODE_RANK',
+    'PORT',
+    'MASTER_ADDR',
+    'GPUS',
+    'GPUS_PER_NODE',
+    'CPUS_PER_TASK',
+    'SRUN_ARGS',
+    'PYTHONPATH',
+)
 # One word a line: an argument with a space in it must stay one word.
 ECHO = '#!/bin/sh\nprintf "%s\\n" "PYTHONPATH=$PYTHONPATH" "$@"\n'
 

@@ -1,0 +1,219 @@
+"""The invariants of the design, as functions of a case."""
+import copy
+
+import torch
+from cases import Case, ToyModel, build_model, make_batch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from localsup_mm import LocalOptimWrapper, LocalStep, lend_step
+from localsup_mm.engine import check_model
+
+
+def train_step(model: ToyModel, wrapper: OptimWrapper) -> dict:
+    inputs, labels = make_batch()
+    torch.manual_seed(3)  # drop path
+    return model.train_step(dict(inputs=inputs, data_samples=labels), wrapper)
+
+
+def wrap(model: nn.Module, cls: type = LocalOptimWrapper,
+         **kwargs) -> OptimWrapper:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return cls(
+        optimizer=torch.optim.SGD(parameters, lr=0.1, momentum=0.9), **kwargs)
+
+
+class NoStep(torch.optim.SGD):
+    """Keeps the gradients for a look at them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(
+            [p for p in model.parameters() if p.requires_grad], lr=0.1)
+
+    def step(self, closure=None) -> None:
+        pass
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        pass
+
+
+def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
+    """Gradients as defined, without any of our hooks but on a whole graph.
+
+    One forward pass without a single detach. A parameter belongs to the first
+    boundary that depends on it, or else to the end; its gradient is that of
+    the loss there.
+    """
+    model = copy.deepcopy(model)
+    check_model(model)
+    supervision = model.backbone.local_supervision
+    names = {p: n for n, p in model.named_parameters() if p.requires_grad}
+    supervision.local_modules.train()  # a host's norm_eval is not for them
+    feats = []
+    for local_module in supervision.local_modules:
+        model.backbone.get_submodule(
+            local_module.boundary.name).register_forward_hook(
+                lambda module, args, h: feats.append(h))
+    inputs, labels = make_batch()
+    del model.backbone.local_supervision
+    for module in model.modules():  # no hook of ours
+        if getattr(module, 'with_cp', False):
+            module.with_cp = False  # autograd.grad does not go through it
+        hooks = [
+            *module._forward_hooks.items(), *module._forward_pre_hooks.items()
+        ]
+        for key, hook in hooks:
+            owner = getattr(getattr(hook, 'func', hook), '__self__', None)
+            if owner is supervision:
+                module._forward_hooks.pop(key, None)
+                module._forward_pre_hooks.pop(key, None)
+    torch.manual_seed(3)
+    final = model.parse_losses(model(inputs, labels, mode='loss'))[0]
+    gradients: dict[str, torch.Tensor] = {}
+    taken: set = set()
+    for h, local_module in zip(feats, supervision.local_modules, strict=True):
+        loss = model.parse_losses(local_module.loss(h, inputs, labels))[0]
+        _take(gradients, taken, names, loss)
+    _take(gradients, taken, names, final)
+    return gradients
+
+
+def _take(gradients: dict, taken: set, names: dict,
+          loss: torch.Tensor) -> None:
+    left = [p for p in names if p not in taken]
+    grads = torch.autograd.grad(
+        loss, left, retain_graph=True, allow_unused=True)
+    for parameter, grad in zip(left, grads, strict=True):
+        if grad is not None:
+            gradients[names[parameter]] = grad
+            taken.add(parameter)
+
+
+def assert_matches_joint_backward(case: Case) -> None:
+    model = build_model(case)
+    expected = oracle_gradients(model)
+    train_step(model, LocalOptimWrapper(optimizer=NoStep(model)))
+    found = {
+        n: p.grad
+        for n, p in model.named_parameters() if p.grad is not None
+    }
+    assert found.keys() == expected.keys()
+    for name, grad in expected.items():
+        # the same products, summed by the engine in another order
+        torch.testing.assert_close(
+            found[name], grad, rtol=1e-4, atol=1e-6, msg=lambda m, n=name:
+            f'{n}: {m}')
+
+
+def assert_all_learn(case: Case) -> None:
+    model = build_model(case)
+    train_step(model, LocalOptimWrapper(optimizer=NoStep(model)))
+    idle = [
+        n for n, p in model.named_parameters()
+        if p.requires_grad and p.grad is None
+    ]
+    plain = build_model(case, is_local=False)
+    train_step(plain, OptimWrapper(NoStep(plain)))
+    idle_in_host = [
+        n for n, p in plain.named_parameters()
+        if p.requires_grad and p.grad is None
+    ]
+    assert idle == idle_in_host
+
+
+def assert_isolated(case: Case) -> None:
+    model = build_model(case)
+    check_model(model)
+    partition = model.backbone.local_supervision.partition
+    inputs, labels = make_batch()
+    for k, names in enumerate(partition.parameters[:-1]):
+        step = LocalStep(
+            lambda module, losses, k=k: model.parse_losses(losses)[0].backward(
+            ) if module.name == f'local_{k}' else None)
+        model.zero_grad()
+        with lend_step(model, step):
+            model(inputs, labels, mode='loss')
+        moved = {n for n, p in model.named_parameters() if p.grad is not None}
+        prefix = f'backbone.local_supervision.local_modules.{k}.'
+        own = {f'backbone.{n}' for n in names}
+        assert own
+        assert {n for n in moved if not n.startswith(prefix)} == own
+
+
+def assert_matches_end_to_end(case: Case) -> None:
+    """K=1 is the host, bit by bit, after two steps with momentum."""
+    local = build_model(case, num_local_modules=1)
+    plain = build_model(case, is_local=False)
+    local_wrapper, plain_wrapper = wrap(local), wrap(plain, OptimWrapper)
+    for _ in range(2):
+        train_step(local, local_wrapper)
+        train_step(plain, plain_wrapper)
+    state = local.state_dict()
+    assert state.keys() == plain.state_dict().keys()
+    for name, value in plain.state_dict().items():
+        assert torch.equal(state[name], value), name
+
+
+def assert_eval_transparent(case: Case) -> None:
+    local, plain = build_model(case), build_model(case, is_local=False)
+    incompatible = local.load_state_dict(plain.state_dict(), strict=True)
+    assert not incompatible.missing_keys
+    inputs, _ = make_batch()
+    for context in (torch.no_grad(), torch.enable_grad()):
+        with context:
+            expected = plain.eval()(inputs)
+            found = local.eval()(inputs)
+        for a, b in zip(_tensors(found), _tensors(expected), strict=True):
+            assert torch.equal(a, b)
+
+
+def _tensors(output: object) -> list[torch.Tensor]:
+    return [output] if isinstance(output, torch.Tensor) else list(output)
+
+
+def assert_leaves_nothing(case: Case) -> None:
+    model = build_model(case)
+    wrapper = wrap(model)
+    before = _count_hooks(model)
+    train_step(model, wrapper)
+    assert model.backbone.local_supervision.step is None
+    assert _count_hooks(model) == before
+
+    class Stop(Exception):
+        pass
+
+    def stop(*args) -> None:
+        raise Stop
+
+    handle = model.neck.register_forward_hook(stop)
+    try:
+        train_step(model, wrapper)
+    except Stop:
+        handle.remove()
+    else:
+        raise AssertionError('the neck did not run')
+    assert model.backbone.local_supervision.step is None
+    assert _count_hooks(model) == before
+    train_step(model, wrapper)
+
+
+def _count_hooks(model: nn.Module) -> int:
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks)
+        for m in model.modules())
+
+
+def assert_copy_is_independent(case: Case) -> None:
+    """A deep copy (EMA) trains by its own hooks and leaves the first alone."""
+    model = build_model(case)
+    twin = copy.deepcopy(model)
+    expected = {n: v.clone() for n, v in model.state_dict().items()}
+    train_step(twin, wrap(twin))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    train_step(model, wrap(model))
+    for (name, a), b in zip(
+            model.state_dict().items(),
+            twin.state_dict().values(),
+            strict=True):
+        assert torch.equal(a, b), name
