@@ -1,12 +1,12 @@
 # DeepLabV3-R18-D8 on CamVid from random weights, end to end, in a budget for
-# a CPU: crop 256, batch 4, 150 iterations. CamVid is laid out as Cityscapes
+# a CPU: crop 256, batch 2, 200 iterations. CamVid is laid out as Cityscapes
 # in data/camvid, with 11 of the 19 train ids (the others do not occur).
 #
 # python tools/train.py configs/e2e/deeplabv3_r18_camvid.py
 _base_ = ['./deeplabv3_r18_cityscapes.py']
 data_root = 'data/camvid'
 crop_size = (256, 256)
-max_iters = 150
+max_iters = 200
 img_suffix = '_leftImg8bit.jpg'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -28,7 +28,7 @@ test_pipeline = [
 ]
 model = dict(pretrained=None, data_preprocessor=dict(size=crop_size))
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
@@ -57,7 +57,7 @@ param_scheduler = [
         end=max_iters,
         by_epoch=False)
 ]
-auto_scale_lr = dict(base_batch_size=4)
+auto_scale_lr = dict(base_batch_size=2)
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=max_iters))

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Optional
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.utils._pytree import (tree_flatten, tree_leaves, tree_map_only,
@@ -44,7 +44,7 @@ class LocalSupervision(BaseModule):
         super().__init__()
         self.partition = partition
         self.step = None
-        self.local_modules = nn.ModuleList(
+        self.local_modules = ModuleList(
             MODELS.build({
                 'type': 'LocalModule',
                 **cfg, 'name': f'local_{k}',

@@ -250,8 +250,9 @@ class BackboneTrace:
                 f'{self._closest(name)}.')
         if not self._calls[name].is_tensor:
             inside = [b for b in self.boundaries if b.startswith(f'{name}.')]
-            advice = (f"Choose a block inside it, e.g. {inside[-1]!r}."
-                      if inside else f'Closest: {self._closest(name)}.')
+            blocks = [b for b in inside if b[-1].isdigit()] or inside
+            advice = (f'Choose a block inside it, e.g. {blocks[-1]!r}.'
+                      if blocks else f'Closest: {self._closest(name)}.')
             raise TypeError(
                 f'the module at boundary {name!r} should return one Tensor, '
                 f'but got another type. {advice}')

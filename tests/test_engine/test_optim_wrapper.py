@@ -1,0 +1,153 @@
+"""Local losses through accumulation, clipping, AMP and bad luck."""
+import math
+
+import pytest
+import torch
+from asserts import NoStep, oracle_gradients, train_step, wrap
+from cases import CASES, build_model, make_batch
+from mmengine.logging import MessageHub
+
+from mmengine.optim import OptimWrapper
+from mmengine.runner.activation_checkpointing import \
+    turn_on_activation_checkpointing
+
+from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
+
+CASE = CASES['resnet_v1c_dilated']
+
+
+def gradients(model):
+    return {
+        n: p.grad
+        for n, p in model.named_parameters() if p.grad is not None
+    }
+
+
+def assert_close(found, expected, rtol=1e-4, atol=1e-6):
+    assert found.keys() == expected.keys()
+    for name, grad in expected.items():
+        torch.testing.assert_close(
+            found[name], grad, rtol=rtol, atol=atol, msg=lambda m, n=name:
+            f'{n}: {m}')
+
+
+def test_accumulation_counts_an_iteration_once():
+    model = build_model(CASE)
+    expected = oracle_gradients(model)
+    wrapper = LocalOptimWrapper(
+        optimizer=NoStep(model), accumulative_counts=2)
+    train_step(model, wrapper)
+    assert wrapper.inner_count == 1
+    assert not wrapper.should_update()
+    train_step(model, wrapper)
+    assert wrapper.should_update()
+    assert_close(gradients(model), expected)
+
+
+def test_clipping_is_over_all_local_modules():
+    model = build_model(CASE)
+    expected = oracle_gradients(model)
+    norm = math.sqrt(sum(g.square().sum().item() for g in expected.values()))
+    wrapper = LocalOptimWrapper(
+        optimizer=NoStep(model), clip_grad=dict(max_norm=norm / 2))
+    train_step(model, wrapper)
+    logged = MessageHub.get_current_instance().get_scalar('train/grad_norm')
+    assert math.isclose(logged.current(), norm, rel_tol=1e-4)
+    assert_close(
+        gradients(model), {n: g / 2
+                           for n, g in expected.items()})
+
+
+@pytest.mark.parametrize('name', ['resnet_v1c_dilated', 'resnet_v1d_with_cp'])
+def test_bfloat16_on_a_cpu(name):
+    model = build_model(CASES[name])
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        expected = oracle_gradients(model)
+    wrapper = LocalAmpOptimWrapper(optimizer=NoStep(model))
+    train_step(model, wrapper)
+    found = gradients(model)
+    assert found.keys() == expected.keys()
+    for key, grad in expected.items():
+        # bfloat16 has 8 bits: sums in another order differ by some percent
+        error = (found[key] - grad).norm() / (grad.norm() + 1e-3)
+        assert error < 0.1, f'{key}: {error}'
+
+
+def test_float16_is_refused_on_a_cpu():
+    model = build_model(CASE)
+    with pytest.raises(ValueError, match="'float16'"):
+        wrap(model, LocalAmpOptimWrapper, dtype='float16')
+
+
+def test_amp_state_survives_a_checkpoint():
+    model = build_model(CASE)
+    wrapper = wrap(model, LocalAmpOptimWrapper)
+    train_step(model, wrapper)
+    wrap(model, LocalAmpOptimWrapper).load_state_dict(wrapper.state_dict())
+
+
+def test_local_losses_are_in_the_log():
+    model = build_model(CASE)
+    log_vars = train_step(model, wrap(model))
+    assert set(log_vars) == {'loss', 'loss_ce'}
+    hub = MessageHub.get_current_instance()
+    parts = [
+        hub.get_scalar(f'train/local_1.{key}').current()
+        for key in ('loss_recon', 'loss_ce', 'loss')
+    ]
+    assert math.isclose(parts[0] + parts[1], parts[2], rel_tol=1e-5)
+    assert 0 <= hub.get_scalar('train/local_1.accuracy').current() <= 1
+
+
+def test_nan_names_the_module_and_changes_nothing():
+    model = build_model(CASE)
+    wrapper = wrap(model)
+    train_step(model, wrapper)
+    head = model.backbone.local_supervision.local_modules[1].aux_head
+    with torch.no_grad():
+        head.fc.bias[0] = math.nan
+    before = {n: p.clone() for n, p in model.named_parameters()}
+    with pytest.raises(
+            FloatingPointError, match='`loss` of local_1.*but got nan'):
+        train_step(model, wrapper)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(
+            parameter, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+def test_unguarded_checkpointing_is_found():
+    """mmengine's activation_checkpointing gives no gradients to a module
+    that is fed a detached tensor."""
+    model = build_model(CASE)
+    turn_on_activation_checkpointing(model, ['backbone.layer2'])
+    with pytest.raises(
+            RuntimeError, match=r"local_1.*'backbone\.layer2.*with_cp"):
+        train_step(model, wrap(model))
+
+
+def test_model_without_local_backbone():
+    model = build_model(CASE, is_local=False)
+    with pytest.raises(ValueError, match='ToyModel without one'):
+        train_step(model, wrap(model))
+
+
+def test_plain_wrapper():
+    model = build_model(CASE)
+    with pytest.raises(RuntimeError, match='LocalOptimWrapper'):
+        train_step(model, wrap(model, OptimWrapper))
+
+
+def test_frozen_aux_net_stays():
+    model = build_model(CASE)
+    decoder = model.backbone.local_supervision.local_modules[0].decoder
+    decoder.requires_grad_(False)
+    before = decoder.last.weight.clone()
+    train_step(model, wrap(model))
+    assert decoder.last.weight.equal(before)
+
+
+def test_no_grad_forward_needs_no_step():
+    model = build_model(CASE)
+    inputs, labels = make_batch()
+    with torch.no_grad():
+        model(inputs, labels, mode='loss')

@@ -1,0 +1,234 @@
+"""Chart the peak training memory of a network, counted on fake tensors.
+
+    python tools/analysis_tools/plot_memory.py \
+        configs/e2e/deeplabv3_r101_cityscapes.py \
+        configs/infopro/deeplabv3_r101_cityscapes.py \
+        --batch 2 --size 512x1024 --out memory.png
+
+Compares end to end, activation checkpointing, local supervision and the last
+two together, for mmseg's configs. Needs no GPU, no data and some seconds.
+"""
+
+import argparse
+import copy
+import functools
+import json
+import re
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import matplotlib
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import (
+    MODELS,
+    OPTIMIZERS,
+    init_default_scope,
+)
+from mmengine.structures import PixelData
+
+import localsup_mm  # noqa: F401 - registers everything
+from localsup_mm.engine import check_model
+from localsup_mm.planning import peak_memory
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+
+END_TO_END = 'end-to-end'
+CHECKPOINTING = 'activation\ncheckpointing'
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('e2e_config', help='trains the network end to end')
+    parser.add_argument('local_config', help='trains it by local modules')
+    parser.add_argument('--batch', type=int, default=2, help='images')
+    parser.add_argument('--size', default='512x1024', help='HEIGHTxWIDTH')
+    parser.add_argument('--name', help='of the network, for the title')
+    parser.add_argument('--out', default='memory.png', help='the picture')
+    parser.add_argument('--json', help='write the bytes to this file too')
+    return parser.parse_args(argv)
+
+
+def parse_size(size: str) -> tuple[int, int]:
+    """Height and width of a text like ``'512x1024'``.
+
+    Args:
+        size (str): The text.
+
+    Returns:
+        tuple[int, int]: In pixels.
+
+    Raises:
+        ValueError: If it is not of that form.
+    """
+    match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)
+    if match is None:
+        raise ValueError(
+            f'`--size` should be HEIGHTxWIDTH in pixels, but got {size!r}. '
+            'Write it as 512x1024.'
+        )
+    return int(match[1]), int(match[2])
+
+
+def name_method(cfg: Config) -> str:
+    """Say how the local modules of a config learn, and how many there are.
+
+    Args:
+        cfg (Config): Of a locally supervised model.
+
+    Returns:
+        str: For instance ``'InfoPro K=2'``.
+
+    Raises:
+        ValueError: If the backbone has no local modules.
+    """
+    local_modules = cfg.model.backbone.get('local_modules')
+    if not local_modules:
+        raise ValueError(
+            '`local_config` should have model.backbone.local_modules, but '
+            f'got {cfg.filename!r}. Choose one below configs/infopro.'
+        )
+    has_decoder = any(m.get('decoder') for m in local_modules)
+    method = 'InfoPro' if has_decoder else 'greedy'
+    return f'{method} K={len(local_modules) + 1}'
+
+
+def use_checkpointing(cfg: Config) -> Config:
+    """Copy a config with activation checkpointing in its backbone."""
+    cfg = copy.deepcopy(cfg)
+    backbone = cfg.model.backbone
+    backbone.get('backbone', backbone).with_cp = True
+    return cfg
+
+
+def make_data_samples(input_shape: Sequence[int]) -> list:
+    """Label images as mmseg's heads take them.
+
+    Args:
+        input_shape (Sequence[int]): ``(B, 3, H, W)``.
+
+    Returns:
+        list[SegDataSample]: B of them.
+    """
+    from mmseg.structures import SegDataSample
+
+    labels = torch.zeros(1, *input_shape[-2:], dtype=torch.long)
+    return [
+        SegDataSample(gt_sem_seg=PixelData(data=labels.clone()))
+        for _ in range(input_shape[0])
+    ]
+
+
+def measure(cfg: Config, input_shape: Sequence[int]) -> int:
+    """Peak memory of a training iteration of a config.
+
+    Args:
+        cfg (Config): Of a segmentation model.
+        input_shape (Sequence[int]): ``(B, 3, H, W)``.
+
+    Returns:
+        int: Bytes.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    cfg = copy.deepcopy(cfg)
+    cfg.model.pretrained = None
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    if 'local_modules' in cfg.model.backbone:
+        check_model(model)  # gives the decoders mean and std
+    settings = dict(cfg.optim_wrapper.optimizer)
+    optimizer = OPTIMIZERS.get(settings.pop('type'))
+    return peak_memory(
+        model,
+        input_shape,
+        make_data_samples,
+        functools.partial(optimizer, **settings),
+    )
+
+
+def measure_all(
+    e2e: Config, local: Config, input_shape: Sequence[int]
+) -> dict[str, int]:
+    """Measure four ways to train; prints each when it is there.
+
+    Args:
+        e2e (Config): Trains the network end to end.
+        local (Config): Trains it by local modules.
+        input_shape (Sequence[int]): ``(B, 3, H, W)``.
+
+    Returns:
+        dict[str, int]: Bytes of each.
+    """
+    method = name_method(local)
+    ways = {
+        END_TO_END: e2e,
+        CHECKPOINTING: use_checkpointing(e2e),
+        method: local,
+        f'{method} +\ncheckpointing': use_checkpointing(local),
+    }
+    peaks = {}
+    for way, cfg in ways.items():
+        begin = time.monotonic()
+        peaks[way] = measure(cfg, input_shape)
+        label = way.replace('\n', ' ')
+        print(
+            f'{label:<27}{peaks[way] / 2**30:6.2f} GiB  '
+            f'({time.monotonic() - begin:.0f} s)',
+            flush=True,
+        )
+    return peaks
+
+
+def plot(peaks: dict[str, int], title: str, path: Path) -> None:
+    """Draw a bar for each way to train.
+
+    Args:
+        peaks (dict[str, int]): Bytes of each; the first is the baseline.
+        title (str): Two lines at most.
+        path (Path): The picture.
+    """
+    gib = [peak / 2**30 for peak in peaks.values()]
+    colors = ['#2a7f9e' if 'K=' in way else '#9aa5ab' for way in peaks]
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout='constrained')
+    bars = axes.bar(list(peaks), gib, color=colors, width=0.62)
+    labels = [
+        f'{value:.2f}' if i == 0 else f'{value:.2f}\n({value / gib[0]:.0%})'
+        for i, value in enumerate(gib)
+    ]
+    axes.bar_label(bars, labels, padding=3)
+    axes.set_ylim(0, 1.15 * max(gib))
+    axes.set_ylabel('peak training memory (GiB)')
+    axes.set_title(title, fontsize=11)
+    axes.spines[['top', 'right']].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command line."""
+    args = parse_args(argv)
+    warnings.filterwarnings('ignore', category=UserWarning)
+    height, width = parse_size(args.size)
+    e2e = Config.fromfile(args.e2e_config)
+    local = Config.fromfile(args.local_config)
+    peaks = measure_all(e2e, local, (args.batch, 3, height, width))
+    title = (
+        f'{args.name or Path(args.e2e_config).stem}: batch {args.batch}, '
+        f'crop {height} x {width}\n'
+        'parameters, gradients, optimizer state and activations, '
+        'counted on fake tensors'
+    )
+    plot(peaks, title, Path(args.out))
+    if args.json:
+        content = {way.replace('\n', ' '): b for way, b in peaks.items()}
+        Path(args.json).write_text(json.dumps(content, indent=2) + '\n')
+    print(f'Chart: {args.out}', flush=True)
+
+
+if __name__ == '__main__':
+    main()
