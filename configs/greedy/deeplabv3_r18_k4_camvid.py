@@ -1,4 +1,4 @@
-# DeepLabV3-R18-D8 on CamVid, greedy K=4: InfoPro without its decoder,
+# DeepLabV3-R18 on CamVid, greedy K=4: InfoPro without its decoder,
 # i.e. with the local task loss only.
 #
 # python tools/train.py configs/greedy/deeplabv3_r18_k4_camvid.py
