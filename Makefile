@@ -23,10 +23,9 @@ test: env  ## Run the tests and docstring examples, the slow ones left out
 test-all: env  ## Run all tests and docstring examples
 	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules $(ARGS)
 
-lint: env  ## Check style, format and docstrings
+lint: env  ## Check style, docstrings and format
 	$(PYTHON_ENV) -m ruff check .
 	$(PYTHON_ENV) -m ruff format --check .
-	$(PYTHON_ENV) -m pydoclint.main --quiet localsup_mm tools
 
 clean:  ## Remove .venv and build leftovers (work_dirs and data stay)
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache

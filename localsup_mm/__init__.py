@@ -6,6 +6,7 @@ live at a time. Importing this package registers everything in mmengine's root
 registries; a config does so by ``custom_imports=dict(imports=
 ['localsup_mm'])``.
 """
+
 import mmengine
 import torch
 from mmengine.utils import digit_version
@@ -27,17 +28,29 @@ def _check_versions() -> None:
             raise ImportError(
                 f'`{package}` should be at least {floor} for localsup_mm, '
                 f'but got {found}. Install a newer one, e.g. with `make env` '
-                'in a clone of localsup_mm.')
+                'in a clone of localsup_mm.'
+            )
 
 
 _check_versions()
 
 from . import engine, models  # noqa: E402
 from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
-from .models import (LocalStep, lend_step, supervise_locally,  # noqa: E402
-                     trace_backbone)
+from .models import (  # noqa: E402
+    LocalStep,
+    lend_step,
+    supervise_locally,
+    trace_backbone,
+)
 
 __all__ = [
-    'LocalAmpOptimWrapper', 'LocalOptimWrapper', 'LocalStep', '__version__',
-    'engine', 'lend_step', 'models', 'supervise_locally', 'trace_backbone'
+    'LocalAmpOptimWrapper',
+    'LocalOptimWrapper',
+    'LocalStep',
+    '__version__',
+    'engine',
+    'lend_step',
+    'models',
+    'supervise_locally',
+    'trace_backbone',
 ]

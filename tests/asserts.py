@@ -1,4 +1,5 @@
 """The invariants of the design, as functions of a case."""
+
 import copy
 
 import torch
@@ -16,11 +17,13 @@ def train_step(model: ToyModel, wrapper: OptimWrapper) -> dict:
     return model.train_step(dict(inputs=inputs, data_samples=labels), wrapper)
 
 
-def wrap(model: nn.Module, cls: type = LocalOptimWrapper,
-         **kwargs) -> OptimWrapper:
+def wrap(
+    model: nn.Module, cls: type = LocalOptimWrapper, **kwargs
+) -> OptimWrapper:
     parameters = [p for p in model.parameters() if p.requires_grad]
     return cls(
-        optimizer=torch.optim.SGD(parameters, lr=0.1, momentum=0.9), **kwargs)
+        optimizer=torch.optim.SGD(parameters, lr=0.1, momentum=0.9), **kwargs
+    )
 
 
 class NoStep(torch.optim.SGD):
@@ -28,7 +31,8 @@ class NoStep(torch.optim.SGD):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(
-            [p for p in model.parameters() if p.requires_grad], lr=0.1)
+            [p for p in model.parameters() if p.requires_grad], lr=0.1
+        )
 
     def step(self, closure=None) -> None:
         pass
@@ -52,15 +56,16 @@ def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
     feats = []
     for local_module in supervision.local_modules:
         model.backbone.get_submodule(
-            local_module.boundary.name).register_forward_hook(
-                lambda module, args, h: feats.append(h))
+            local_module.boundary.name
+        ).register_forward_hook(lambda module, args, h: feats.append(h))
     inputs, labels = make_batch()
     del model.backbone.local_supervision
     for module in model.modules():  # no hook of ours
         if getattr(module, 'with_cp', False):
             module.with_cp = False  # autograd.grad does not go through it
         hooks = [
-            *module._forward_hooks.items(), *module._forward_pre_hooks.items()
+            *module._forward_hooks.items(),
+            *module._forward_pre_hooks.items(),
         ]
         for key, hook in hooks:
             owner = getattr(getattr(hook, 'func', hook), '__self__', None)
@@ -78,11 +83,13 @@ def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
     return gradients
 
 
-def _take(gradients: dict, taken: set, names: dict,
-          loss: torch.Tensor) -> None:
+def _take(
+    gradients: dict, taken: set, names: dict, loss: torch.Tensor
+) -> None:
     left = [p for p in names if p not in taken]
     grads = torch.autograd.grad(
-        loss, left, retain_graph=True, allow_unused=True)
+        loss, left, retain_graph=True, allow_unused=True
+    )
     for parameter, grad in zip(left, grads, strict=True):
         if grad is not None:
             gradients[names[parameter]] = grad
@@ -94,28 +101,33 @@ def assert_matches_joint_backward(case: Case) -> None:
     expected = oracle_gradients(model)
     train_step(model, LocalOptimWrapper(optimizer=NoStep(model)))
     found = {
-        n: p.grad
-        for n, p in model.named_parameters() if p.grad is not None
+        n: p.grad for n, p in model.named_parameters() if p.grad is not None
     }
     assert found.keys() == expected.keys()
     for name, grad in expected.items():
         # the same products, summed by the engine in another order
         torch.testing.assert_close(
-            found[name], grad, rtol=1e-4, atol=1e-6, msg=lambda m, n=name:
-            f'{n}: {m}')
+            found[name],
+            grad,
+            rtol=1e-4,
+            atol=1e-6,
+            msg=lambda m, n=name: f'{n}: {m}',
+        )
 
 
 def assert_all_learn(case: Case) -> None:
     model = build_model(case)
     train_step(model, LocalOptimWrapper(optimizer=NoStep(model)))
     idle = [
-        n for n, p in model.named_parameters()
+        n
+        for n, p in model.named_parameters()
         if p.requires_grad and p.grad is None
     ]
     plain = build_model(case, is_local=False)
     train_step(plain, OptimWrapper(NoStep(plain)))
     idle_in_host = [
-        n for n, p in plain.named_parameters()
+        n
+        for n, p in plain.named_parameters()
         if p.requires_grad and p.grad is None
     ]
     assert idle == idle_in_host
@@ -128,8 +140,12 @@ def assert_isolated(case: Case) -> None:
     inputs, labels = make_batch()
     for k, names in enumerate(partition.parameters[:-1]):
         step = LocalStep(
-            lambda module, losses, k=k: model.parse_losses(losses)[0].backward(
-            ) if module.name == f'local_{k}' else None)
+            lambda module, losses, k=k: (
+                model.parse_losses(losses)[0].backward()
+                if module.name == f'local_{k}'
+                else None
+            )
+        )
         model.zero_grad()
         with lend_step(model, step):
             model(inputs, labels, mode='loss')
@@ -200,7 +216,8 @@ def assert_leaves_nothing(case: Case) -> None:
 def _count_hooks(model: nn.Module) -> int:
     return sum(
         len(m._forward_hooks) + len(m._forward_pre_hooks)
-        for m in model.modules())
+        for m in model.modules()
+    )
 
 
 def assert_copy_is_independent(case: Case) -> None:
@@ -213,7 +230,6 @@ def assert_copy_is_independent(case: Case) -> None:
         assert torch.equal(value, expected[name]), name
     train_step(model, wrap(model))
     for (name, a), b in zip(
-            model.state_dict().items(),
-            twin.state_dict().values(),
-            strict=True):
+        model.state_dict().items(), twin.state_dict().values(), strict=True
+    ):
         assert torch.equal(a, b), name

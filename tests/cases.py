@@ -1,4 +1,5 @@
 """One table of networks: each is put through every property."""
+
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
@@ -13,6 +14,7 @@ import localsup_mm  # noqa: F401 - registers everything
 
 class Case(NamedTuple):
     """A backbone, where it is cut, and what follows from the cut."""
+
     backbone: dict
     boundaries: Sequence[str]
     closed_outputs: tuple[int, ...] = ()
@@ -50,7 +52,8 @@ class ToyHead(BaseModule):
         logits = self.fc(feats[-1].mean((2, 3)))
         accuracy = (logits.argmax(1) == data_samples).float().mean()
         return dict(
-            loss_ce=F.cross_entropy(logits, data_samples), accuracy=accuracy)
+            loss_ce=F.cross_entropy(logits, data_samples), accuracy=accuracy
+        )
 
 
 @MODELS.register_module()
@@ -62,24 +65,26 @@ class ToyModel(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.neck = nn.LazyLinear(num_classes)
 
-    def forward(self,
-                inputs: Tensor,
-                data_samples: Optional[Tensor] = None,
-                mode: str = 'tensor') -> dict:
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: Optional[Tensor] = None,
+        mode: str = 'tensor',
+    ) -> dict:
         feats = self.backbone(inputs)
         if mode == 'tensor':
             return feats
-        feats = feats if isinstance(feats, (tuple, list)) else (feats, )
+        feats = feats if isinstance(feats, (tuple, list)) else (feats,)
         pooled = [f.mean((2, 3)) if f.dim() == 4 else f for f in feats]
         logits = self.neck(torch.cat(pooled, 1))
         return dict(loss_ce=F.cross_entropy(logits, data_samples))
 
 
 CASES = {
-    'toy':
-    Case(dict(type='ToyBackbone'), ['conv1', 'conv3'], (0, 1), ('norm2', )),
-    'resnet_v1c_dilated':
-    Case(
+    'toy': Case(
+        dict(type='ToyBackbone'), ['conv1', 'conv3'], (0, 1), ('norm2',)
+    ),
+    'resnet_v1c_dilated': Case(
         dict(
             type='mmseg.ResNetV1c',
             depth=18,
@@ -87,92 +92,124 @@ CASES = {
             base_channels=8,
             dilations=(1, 1, 2, 4),
             strides=(1, 2, 1, 1),
-            contract_dilation=True), ['layer1.1', 'layer3.0'], (0, 1)),
-    'resnet_v1d_with_cp':
-    Case(
+            contract_dilation=True,
+        ),
+        ['layer1.1', 'layer3.0'],
+        (0, 1),
+    ),
+    'resnet_v1d_with_cp': Case(
         dict(
             type='mmseg.ResNetV1d',
             depth=18,
             stem_channels=8,
             base_channels=8,
-            with_cp=True), ['layer1.0', 'layer2.1'], (0, )),
-    'resnet_mmdet_frozen':
-    Case(
+            with_cp=True,
+        ),
+        ['layer1.0', 'layer2.1'],
+        (0,),
+    ),
+    'resnet_mmdet_frozen': Case(
         dict(
             type='mmdet.ResNet',
             depth=50,
             base_channels=4,
             stem_channels=4,
             frozen_stages=1,
-            norm_eval=True), ['layer2.1', 'layer3.2'], (1, )),
-    'resnext':
-    Case(
+            norm_eval=True,
+        ),
+        ['layer2.1', 'layer3.2'],
+        (1,),
+    ),
+    'resnext': Case(
         dict(
             type='mmseg.ResNeXt',
             depth=50,
             groups=2,
             base_width=4,
             base_channels=8,
-            stem_channels=8), ['layer1.2', 'layer3.0'], (0, 1)),
-    'resnet_cifar':
-    Case(
+            stem_channels=8,
+        ),
+        ['layer1.2', 'layer3.0'],
+        (0, 1),
+    ),
+    'resnet_cifar': Case(
         dict(
             type='mmpretrain.ResNet_CIFAR',
             depth=18,
             stem_channels=8,
             base_channels=8,
-            out_indices=(0, 3)), ['conv1', 'layer2.0', 'layer4.0'], (0, )),
-    'swin':
-    Case(
+            out_indices=(0, 3),
+        ),
+        ['conv1', 'layer2.0', 'layer4.0'],
+        (0,),
+    ),
+    'swin': Case(
         dict(
             type='mmseg.SwinTransformer',
             embed_dims=12,
             depths=(2, 2, 2, 2),
-            num_heads=(1, 2, 3, 4)),
-        ['stages.0.blocks.1', 'stages.2.blocks.0'], (0, 1),
-        ('norm0', 'norm1')),
-    'convnext':
-    Case(
+            num_heads=(1, 2, 3, 4),
+        ),
+        ['stages.0.blocks.1', 'stages.2.blocks.0'],
+        (0, 1),
+        ('norm0', 'norm1'),
+    ),
+    'convnext': Case(
         dict(
             type='mmpretrain.ConvNeXt',
             arch=dict(depths=[1, 1, 2, 1], channels=[8, 12, 16, 20]),
             out_indices=(0, 1, 2, 3),
-            gap_before_final_norm=False), ['stages.0.0', 'stages.2.0'], (0, 1),
-        ('norm0', 'norm1')),
-    'mit':
-    Case(
+            gap_before_final_norm=False,
+        ),
+        ['stages.0.0', 'stages.2.0'],
+        (0, 1),
+        ('norm0', 'norm1'),
+    ),
+    'mit': Case(
         dict(
             type='mmseg.MixVisionTransformer',
             embed_dims=8,
             num_layers=[1, 1, 2, 1],
-            num_heads=[1, 2, 4, 4]), ['layers.0.1.0', 'layers.2.1.0'], (0, 1)),
-    'vit':
-    Case(
+            num_heads=[1, 2, 4, 4],
+        ),
+        ['layers.0.1.0', 'layers.2.1.0'],
+        (0, 1),
+    ),
+    'vit': Case(
         dict(
             type='mmpretrain.VisionTransformer',
             arch=dict(
                 embed_dims=16,
                 num_layers=4,
                 num_heads=2,
-                feedforward_channels=32),
-            img_size=64), ['layers.0', 'layers.2']),
-    'vit_dense':
-    Case(
+                feedforward_channels=32,
+            ),
+            img_size=64,
+        ),
+        ['layers.0', 'layers.2'],
+    ),
+    'vit_dense': Case(
         dict(
             type='mmseg.VisionTransformer',
             img_size=(64, 64),
             embed_dims=16,
             num_layers=4,
             num_heads=2,
-            out_indices=(0, 2, 3)), ['layers.0', 'layers.2'], (0, )),
-    'densenet':
-    Case(
+            out_indices=(0, 2, 3),
+        ),
+        ['layers.0', 'layers.2'],
+        (0,),
+    ),
+    'densenet': Case(
         dict(
             type='mmpretrain.DenseNet',
             arch=dict(growth_rate=4, depths=[2, 2, 2, 2], init_channels=8),
-            out_indices=(1, 3)), ['transitions.0', 'transitions.2'], (0, )),
-    'hrnet':
-    Case(
+            out_indices=(1, 3),
+        ),
+        ['transitions.0', 'transitions.2'],
+        (0,),
+    ),
+    'hrnet': Case(
         dict(
             type='mmseg.HRNet',
             extra=dict(
@@ -180,35 +217,44 @@ CASES = {
                     num_modules=1,
                     num_branches=1,
                     block='BOTTLENECK',
-                    num_blocks=(2, ),
-                    num_channels=(4, )),
+                    num_blocks=(2,),
+                    num_channels=(4,),
+                ),
                 stage2=dict(
                     num_modules=1,
                     num_branches=2,
                     block='BASIC',
                     num_blocks=(1, 1),
-                    num_channels=(4, 8)),
+                    num_channels=(4, 8),
+                ),
                 stage3=dict(
                     num_modules=1,
                     num_branches=3,
                     block='BASIC',
                     num_blocks=(1, 1, 1),
-                    num_channels=(4, 8, 16)),
+                    num_channels=(4, 8, 16),
+                ),
                 stage4=dict(
                     num_modules=1,
                     num_branches=4,
                     block='BASIC',
                     num_blocks=(1, 1, 1, 1),
-                    num_channels=(4, 8, 16, 32)))), ['layer1.0', 'layer1.1']),
+                    num_channels=(4, 8, 16, 32),
+                ),
+            ),
+        ),
+        ['layer1.0', 'layer1.1'],
+    ),
 }
 
 
-def build_model(case: Case, num_local_modules: Optional[int] = None,
-                is_local: bool = True) -> ToyModel:
+def build_model(
+    case: Case, num_local_modules: Optional[int] = None, is_local: bool = True
+) -> ToyModel:
     """The case's backbone in a toy model; K counts the last module too."""
     boundaries = case.boundaries
     if num_local_modules is not None:
-        boundaries = boundaries[:num_local_modules - 1]
+        boundaries = boundaries[: num_local_modules - 1]
     backbone = dict(case.backbone)
     if is_local:
         backbone = dict(
@@ -217,9 +263,12 @@ def build_model(case: Case, num_local_modules: Optional[int] = None,
             local_modules=[
                 dict(
                     boundary=name,
-                    decoder=dict(type='ReconstructionDecoder', channels=(6, )),
-                    aux_head=dict(type='ToyHead')) for name in boundaries
-            ])
+                    decoder=dict(type='ReconstructionDecoder', channels=(6,)),
+                    aux_head=dict(type='ToyHead'),
+                )
+                for name in boundaries
+            ],
+        )
     torch.manual_seed(0)
     model = ToyModel(backbone)
     model.eval()

@@ -1,4 +1,5 @@
 """One seed, one thread and a clean registry scope for every test."""
+
 import sys
 from pathlib import Path
 

@@ -1,7 +1,9 @@
 """Two processes get the mean of what each alone would get."""
+
 import os
 import socket
 
+import asserts
 import pytest
 import torch
 import torch.distributed as dist
@@ -10,7 +12,6 @@ from asserts import NoStep, oracle_gradients
 from cases import CASES, build_model
 from mmengine.model import MMDistributedDataParallel
 
-import asserts
 from localsup_mm import LocalOptimWrapper
 from localsup_mm.engine import LocalDistributedDataParallel, check_model
 
@@ -20,7 +21,7 @@ NAMES = ['toy', 'resnet_v1d_with_cp', 'swin']
 def rank_batch(rank):
     generator = torch.Generator().manual_seed(rank)
     inputs = torch.rand(2, 3, 64, 64, generator=generator) * 255
-    return inputs, torch.randint(3, (2, ), generator=generator)
+    return inputs, torch.randint(3, (2,), generator=generator)
 
 
 def use_batch(rank):
@@ -43,27 +44,37 @@ def check(name, wrapper_cls, counts, rank, **kwargs):
     bare = build_model(CASES[name])
     model = wrapper_cls(bare, **kwargs)
     wrapper = LocalOptimWrapper(
-        optimizer=NoStep(bare), accumulative_counts=counts)
+        optimizer=NoStep(bare), accumulative_counts=counts
+    )
     for _ in range(counts):
         asserts.train_step(model, wrapper)
     for key, parameter in bare.named_parameters():
         if key in expected:
             torch.testing.assert_close(
-                parameter.grad, expected[key], rtol=1e-4, atol=1e-6,
-                msg=lambda m, k=key: f'{name} {k}: {m}')
+                parameter.grad,
+                expected[key],
+                rtol=1e-4,
+                atol=1e-6,
+                msg=lambda m, k=key: f'{name} {k}: {m}',
+            )
 
 
 def worker(rank, port):
     torch.set_num_threads(1)
     os.environ.update(
-        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank),
-        WORLD_SIZE='2', LOCAL_RANK=str(rank))
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+        RANK=str(rank),
+        WORLD_SIZE='2',
+        LOCAL_RANK=str(rank),
+    )
     dist.init_process_group('gloo', rank=rank, world_size=2)
     for name in NAMES:
         check(name, LocalDistributedDataParallel, 1, rank)
     check('toy', LocalDistributedDataParallel, 2, rank)
-    check('toy', MMDistributedDataParallel, 1, rank,
-          find_unused_parameters=True)
+    check(
+        'toy', MMDistributedDataParallel, 1, rank, find_unused_parameters=True
+    )
 
     # all processes start alike, whatever they were built with
     model = build_model(CASES['toy'])
@@ -87,4 +98,4 @@ def test_two_processes():
     with socket.socket() as sock:
         sock.bind(('127.0.0.1', 0))
         port = sock.getsockname()[1]
-    mp.spawn(worker, args=(port, ), nprocs=2)
+    mp.spawn(worker, args=(port,), nprocs=2)

@@ -1,4 +1,5 @@
 """Every case of the table has every property."""
+
 import asserts
 import pytest
 from cases import CASES, build_model
@@ -15,7 +16,8 @@ PROPERTIES = [
 
 
 @pytest.mark.parametrize(
-    'check', PROPERTIES, ids=lambda f: f.__name__.removeprefix('assert_'))
+    'check', PROPERTIES, ids=lambda f: f.__name__.removeprefix('assert_')
+)
 @pytest.mark.parametrize('name', CASES)
 def test_property(name, check):
     check(CASES[name])

@@ -52,7 +52,8 @@ def run(script: str, *words: Any) -> None:
     """Run a script of the repository, its output shown as it comes.
 
     Args:
-        script (str): Below the repository; its arguments follow.
+        script (str): Below the repository.
+        *words (Any): Its arguments.
 
     Raises:
         SystemExit: If it fails; with the command and what it last printed.

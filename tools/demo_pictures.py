@@ -52,7 +52,9 @@ def draw_grid(rows: list, titles: Sequence[str], path: Path) -> None:
         path (Path): The PNG file.
     """
     height, width = rows[0][0].shape[:2]
-    size = (3 * len(titles), 3 * len(rows) * height / width + 0.4)
+    row_height = 3 * height / width + 0.05
+    title_height = 0.2 * (1 + max(t.count('\n') for t in titles)) + 0.15
+    size = (3 * len(titles), row_height * len(rows) + title_height)
     figure, grid = plt.subplots(
         len(rows), len(titles), figsize=size, squeeze=False
     )

@@ -1,4 +1,5 @@
 """Evaluate a checkpoint, of a locally supervised model or a plain one."""
+
 import argparse
 import os
 import os.path as osp
@@ -22,28 +23,35 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         help='the dir (segmentation) or .pkl file (detection, '
-        'classification) to save predictions in')
+        'classification) to save predictions in',
+    )
     parser.add_argument(
-        '--show', action='store_true', help='show predictions in a window')
+        '--show', action='store_true', help='show predictions in a window'
+    )
     parser.add_argument(
-        '--show-dir', help='the dir to save painted predictions in')
+        '--show-dir', help='the dir to save painted predictions in'
+    )
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds per window')
+        '--wait-time', type=float, default=2, help='seconds per window'
+    )
     parser.add_argument(
         '--tta',
         action='store_true',
-        help='test-time augmentation: several scales and flip')
+        help='test-time augmentation: several scales and flip',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         help='override settings of the config: key=value, key=a,b or '
-        'key="[(a,b),(c,d)]", without white space')
+        'key="[(a,b),(c,d)]", without white space',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='job launcher')
+        help='job launcher',
+    )
     # torch.distributed.launch passes --local-rank
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -67,13 +75,15 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = osp.join('work_dirs',
-                                osp.splitext(osp.basename(args.config))[0])
+        cfg.work_dir = osp.join(
+            'work_dirs', osp.splitext(osp.basename(args.config))[0]
+        )
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         hook = cfg.default_hooks.setdefault('visualization', ConfigDict())
         hook.update(
-            draw=True, interval=1, show=args.show, wait_time=args.wait_time)
+            draw=True, interval=1, show=args.show, wait_time=args.wait_time
+        )
         if args.show_dir:
             cfg.visualizer.save_dir = args.show_dir
     if args.out is not None:
@@ -89,8 +99,10 @@ def save_predictions(cfg: Config, out: str) -> None:
         evaluator.update(output_dir=out, keep_results=True)
         return
     if not out.endswith(('.pkl', '.pickle')):
-        raise ValueError(f'`--out` should be a .pkl file, but got {out!r}. '
-                         'Only segmentation writes a folder of images.')
+        raise ValueError(
+            f'`--out` should be a .pkl file, but got {out!r}. '
+            'Only segmentation writes a folder of images.'
+        )
     dump = dict(type='DumpResults', out_file_path=out)
     evaluators = evaluator if isinstance(evaluator, list) else [evaluator]
     cfg.test_evaluator = [*evaluators, dump]
@@ -102,7 +114,8 @@ def use_tta(cfg: Config) -> None:
         raise ValueError(
             '`--tta` should go with a config that has tta_model and '
             f'tta_pipeline, but got {cfg.filename!r}. Inherit them from the '
-            'host, as mmseg/_base_/datasets does.')
+            'host, as mmseg/_base_/datasets does.'
+        )
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model

@@ -1,4 +1,5 @@
 """Train a model, locally supervised or end to end."""
+
 import argparse
 import os
 import os.path as osp
@@ -15,7 +16,7 @@ from localsup_mm.engine import check_data, read_checkpoint
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
-    'LocalOptimWrapper': 'LocalAmpOptimWrapper'
+    'LocalOptimWrapper': 'LocalAmpOptimWrapper',
 }
 
 
@@ -28,26 +29,31 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         help='resume from a checkpoint; without a path, from the latest one '
-        'in the work dir')
+        'in the work dir',
+    )
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='enable automatic-mixed-precision training')
+        help='enable automatic-mixed-precision training',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate by the batch size, linearly')
+        help='scale the learning rate by the batch size, linearly',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         help='override settings of the config: key=value, key=a,b or '
-        'key="[(a,b),(c,d)]", without white space')
+        'key="[(a,b),(c,d)]", without white space',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='job launcher')
+        help='job launcher',
+    )
     # torch.distributed.launch passes --local-rank
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -71,21 +77,24 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = osp.join('work_dirs',
-                                osp.splitext(osp.basename(args.config))[0])
+        cfg.work_dir = osp.join(
+            'work_dirs', osp.splitext(osp.basename(args.config))[0]
+        )
     if args.amp:
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
         if wrapper not in (*AMP_TYPES, *AMP_TYPES.values()):
             raise ValueError(
                 f'`--amp` should go with one of {list(AMP_TYPES)}, but got '
-                f'{wrapper!r}. Set the optim_wrapper in the config.')
+                f'{wrapper!r}. Set the optim_wrapper in the config.'
+            )
         cfg.optim_wrapper.type = AMP_TYPES.get(wrapper, wrapper)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise ValueError(
                 '`--auto-scale-lr` should go with auto_scale_lr='
                 'dict(base_batch_size=...) in the config, but got '
-                f'{cfg.get("auto_scale_lr")!r}. Add it.')
+                f'{cfg.get("auto_scale_lr")!r}. Add it.'
+            )
         cfg.auto_scale_lr.enable = True
     if args.resume:
         cfg.resume = True

@@ -13,4 +13,5 @@ auto_scale_lr = dict(enable=False, base_batch_size=8)
 default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', max_keep_ckpts=3),
     setup_check=dict(type='SetupCheckHook'),
-    peak_memory=dict(type='PeakMemoryHook'))
+    peak_memory=dict(type='PeakMemoryHook'),
+)

@@ -16,32 +16,38 @@ train_pipeline = [
         type='RandomResize',
         scale=(480, 360),
         ratio_range=(0.75, 1.5),
-        keep_ratio=True),
+        keep_ratio=True,
+    ),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 model = dict(
     pretrained=None,
     data_preprocessor=dict(size=crop_size),
-    backbone=dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)))
+    backbone=dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)),
+)
 train_dataloader = dict(
     batch_size=2,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
-        data_root=data_root, img_suffix=img_suffix, pipeline=train_pipeline))
+        data_root=data_root, img_suffix=img_suffix, pipeline=train_pipeline
+    ),
+)
 val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
-        data_root=data_root, img_suffix=img_suffix, pipeline=test_pipeline))
+        data_root=data_root, img_suffix=img_suffix, pipeline=test_pipeline
+    ),
+)
 test_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
@@ -49,8 +55,11 @@ test_dataloader = dict(
         data_root=data_root,
         img_suffix=img_suffix,
         data_prefix=dict(
-            img_path='leftImg8bit/test', seg_map_path='gtFine/test'),
-        pipeline=test_pipeline))
+            img_path='leftImg8bit/test', seg_map_path='gtFine/test'
+        ),
+        pipeline=test_pipeline,
+    ),
+)
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(
@@ -59,9 +68,10 @@ param_scheduler = [
         power=0.9,
         begin=0,
         end=max_iters,
-        by_epoch=False)
+        by_epoch=False,
+    )
 ]
 auto_scale_lr = dict(base_batch_size=2)
 default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(interval=max_iters))
+    logger=dict(interval=10), checkpoint=dict(interval=max_iters)
+)

@@ -5,5 +5,5 @@
 _base_ = ['../infopro/deeplabv3_r18_k4_camvid.py']
 local_modules = _base_.model.backbone.local_modules
 model = dict(
-    backbone=dict(
-        local_modules=[dict(m, decoder=None) for m in local_modules]))
+    backbone=dict(local_modules=[dict(m, decoder=None) for m in local_modules])
+)

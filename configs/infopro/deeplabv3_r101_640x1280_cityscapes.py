@@ -14,6 +14,7 @@ local_module = _base_.model.backbone.local_modules[0]
 local_module.decoder.loss_weight = 2.0
 model = dict(
     data_preprocessor=dict(size=crop_size),
-    backbone=dict(local_modules=[local_module]))
+    backbone=dict(local_modules=[local_module]),
+)
 optim_wrapper = dict(optimizer=dict(lr=0.015))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -21,7 +21,8 @@ model = dict(
                     type='ReconstructionDecoder',
                     channels=(128, 32, 12),
                     norm_cfg=_base_.norm_cfg,
-                    loss_weight=1.5),
+                    loss_weight=1.5,
+                ),
                 aux_head=dict(
                     type='mmseg.FCNHead',
                     channels=512,
@@ -36,9 +37,15 @@ model = dict(
                     loss_decode=dict(
                         type='mmseg.CrossEntropyLoss',
                         avg_non_ignore=True,
-                        loss_weight=1.0)))
-        ]))
+                        loss_weight=1.0,
+                    ),
+                ),
+            )
+        ],
+    )
+)
 optim_wrapper = dict(type='LocalOptimWrapper')
 model_wrapper_cfg = dict(type='LocalDistributedDataParallel')
 default_hooks = dict(
-    reconstruction=dict(type='ReconstructionHook', interval=4000))
+    reconstruction=dict(type='ReconstructionHook', interval=4000)
+)

@@ -1,18 +1,43 @@
 """Training: optimizer wrappers, distribution, checks and hooks."""
+
 from .checkpoint import read_checkpoint
-from .hooks import (AtomicLocalBackend, PeakMemoryHook, ReconstructionHook,
-                    SafeCheckpointHook, SetupCheckHook, reconstruct)
+from .hooks import (
+    AtomicLocalBackend,
+    PeakMemoryHook,
+    ReconstructionHook,
+    SafeCheckpointHook,
+    SetupCheckHook,
+    reconstruct,
+)
 from .live_bytes import LiveBytes
 from .model_wrapper import LocalDistributedDataParallel
-from .optim_wrapper import (LocalAmpOptimWrapper, LocalBackwardMixin,
-                            LocalOptimWrapper)
-from .setup_check import (check_classes, check_data, check_gradients,
-                          check_model)
+from .optim_wrapper import (
+    LocalAmpOptimWrapper,
+    LocalBackwardMixin,
+    LocalOptimWrapper,
+)
+from .setup_check import (
+    check_classes,
+    check_data,
+    check_gradients,
+    check_model,
+)
 
 __all__ = [
-    'AtomicLocalBackend', 'LiveBytes', 'LocalAmpOptimWrapper',
-    'LocalBackwardMixin', 'LocalDistributedDataParallel', 'LocalOptimWrapper',
-    'PeakMemoryHook', 'ReconstructionHook', 'SafeCheckpointHook',
-    'SetupCheckHook', 'check_classes', 'check_data', 'check_gradients',
-    'check_model', 'read_checkpoint', 'reconstruct'
+    'AtomicLocalBackend',
+    'LiveBytes',
+    'LocalAmpOptimWrapper',
+    'LocalBackwardMixin',
+    'LocalDistributedDataParallel',
+    'LocalOptimWrapper',
+    'PeakMemoryHook',
+    'ReconstructionHook',
+    'SafeCheckpointHook',
+    'SetupCheckHook',
+    'check_classes',
+    'check_data',
+    'check_gradients',
+    'check_model',
+    'read_checkpoint',
+    'reconstruct',
 ]

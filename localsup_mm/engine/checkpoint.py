@@ -1,4 +1,5 @@
 """Reading a checkpoint without trusting it."""
+
 import os.path as osp
 import pickle
 from typing import Any
@@ -25,7 +26,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'`checkpoint` should be an existing file, but got {path!r}. '
-            'See the work_dir of the training for its iter_*.pth.')
+            'See the work_dir of the training for its iter_*.pth.'
+        )
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
@@ -33,18 +35,21 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             '`checkpoint` should hold tensors and plain data only, but got '
             f'{path!r}, which was refused: {_first_line(error)} Train with '
             "default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook')); "
-            'nothing of the file was executed.') from None
+            'nothing of the file was executed.'
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise ValueError(
             '`checkpoint` should be a whole checkpoint, but got '
             f'{path!r}, which cannot be read ({_first_line(error)}). It is '
             'truncated or corrupt: use the one before it, and write its path '
-            "to the work_dir's last_checkpoint to resume from it.") from None
+            "to the work_dir's last_checkpoint to resume from it."
+        ) from None
     if not isinstance(checkpoint, dict):
         raise ValueError(
             '`checkpoint` should hold a dict, but got '
             f'{type(checkpoint).__name__} in {path!r}. Save one with '
-            'mmengine, or a state dict.')
+            'mmengine, or a state dict.'
+        )
     return checkpoint
 
 

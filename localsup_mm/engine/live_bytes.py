@@ -1,8 +1,8 @@
 """Peak memory of tensors, on any device and without running for real."""
+
 import weakref
 from typing import Any, Optional
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,9 +36,11 @@ class LiveBytes(TorchDispatchMode):
         (804, 404)
     """
 
-    def __init__(self,
-                 model: Optional[nn.Module] = None,
-                 optimizer: Optional[Optimizer] = None) -> None:
+    def __init__(
+        self,
+        model: Optional[nn.Module] = None,
+        optimizer: Optional[Optimizer] = None,
+    ) -> None:
         super().__init__()
         self.current = self.peak = 0
         self._sizes: dict[int, int] = {}
@@ -70,11 +72,13 @@ class LiveBytes(TorchDispatchMode):
     def _forget(self, key: int) -> None:
         self.current -= self._sizes.pop(key, 0)
 
-    def __torch_dispatch__(self,
-                           func: Any,
-                           types: Any,
-                           args: tuple = (),
-                           kwargs: Optional[dict] = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple = (),
+        kwargs: Optional[dict] = None,
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):

@@ -1,4 +1,5 @@
 """Data-parallel training of local modules."""
+
 from collections.abc import Callable
 
 import torch
@@ -34,17 +35,18 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         self_reduced = local_parameters(module)
         ids = {id(p) for ps in self_reduced.values() for p in ps}
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
-            module, [n for n, p in module.named_parameters() if id(p) in ids])
+            module, [n for n, p in module.named_parameters() if id(p) in ids]
+        )
         super().__init__(module=module, **kwargs)
         self._self_reduced = self_reduced
         # DDP makes all processes start alike, but for what it ignores.
         for parameters in self_reduced.values():
             for parameter in parameters:
-                dist.broadcast(
-                    parameter.data, 0, group=self.process_group)
+                dist.broadcast(parameter.data, 0, group=self.process_group)
 
-    def reduce_gradients(self,
-                         local_module: LocalModule) -> Callable[[], None]:
+    def reduce_gradients(
+        self, local_module: LocalModule
+    ) -> Callable[[], None]:
         """Start to average the gradients of a local module.
 
         Args:
@@ -64,7 +66,8 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
             flat = torch.cat([g.flatten() for g in group])
             flat /= dist.get_world_size(self.process_group)
             work = dist.all_reduce(
-                flat, group=self.process_group, async_op=True)
+                flat, group=self.process_group, async_op=True
+            )
             pending.append((work, flat, group))
 
         def finish() -> None:

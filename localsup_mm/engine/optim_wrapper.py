@@ -1,4 +1,5 @@
 """How a local loss becomes gradients."""
+
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +49,7 @@ class LocalBackwardMixin:
         bare = model.module if is_model_wrapper(model) else model
         self._local_losses: dict[str, Tensor] = {}
         self._reductions: list[Callable[[], None]] = []
-        step = LocalStep(
-            partial(self.local_backward, model=model, bare=bare))
+        step = LocalStep(partial(self.local_backward, model=model, bare=bare))
         with super().optim_context(model), lend_step(bare, step):
             yield
 
@@ -67,14 +67,21 @@ class LocalBackwardMixin:
             self._checked_model = model
             self._unproven = set(local_parameters(model))
 
-    def initialize_count_status(self, model: nn.Module, init_counts: int,
-                                max_counts: int) -> None:
+    def initialize_count_status(
+        self, model: nn.Module, init_counts: int, max_counts: int
+    ) -> None:
         """As the host; the Runner calls it right before the loop."""
         self.check_model(model)
         super().initialize_count_status(model, init_counts, max_counts)
 
-    def local_backward(self, local_module: LocalModule, losses: dict, *,
-                       model: nn.Module, bare: nn.Module) -> None:
+    def local_backward(
+        self,
+        local_module: LocalModule,
+        losses: dict,
+        *,
+        model: nn.Module,
+        bare: nn.Module,
+    ) -> None:
         """Turn the losses of one local module into gradients.
 
         Args:
@@ -98,8 +105,10 @@ class LocalBackwardMixin:
         if local_module in self._unproven:
             check_gradients(bare, local_module)
             self._unproven.discard(local_module)
-        if (isinstance(model, LocalDistributedDataParallel)
-                and self.should_sync()):
+        if (
+            isinstance(model, LocalDistributedDataParallel)
+            and self.should_sync()
+        ):
             self._reductions.append(model.reduce_gradients(local_module))
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
@@ -119,7 +128,8 @@ class LocalBackwardMixin:
             return
         # one transfer for all, not one each
         values = torch.stack(
-            [value.float() for value in self._local_losses.values()]).tolist()
+            [value.float() for value in self._local_losses.values()]
+        ).tolist()
         for key, value in zip(self._local_losses, values):
             if not math.isfinite(value):
                 name, key = key.split('.', 1)
@@ -127,7 +137,8 @@ class LocalBackwardMixin:
                     f'`{key}` of {name} should be finite, but got {value}. '
                     'No parameter was changed in this iteration: resume '
                     'from the last checkpoint with a lower learning rate, '
-                    'with clip_grad, or without AMP.')
+                    'with clip_grad, or without AMP.'
+                )
             self.message_hub.update_scalar(f'train/{key}', value)
         self._local_losses.clear()
 
@@ -158,17 +169,20 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
         ValueError: On a CPU with a dtype other than bfloat16.
     """
 
-    def __init__(self,
-                 loss_scale: Union[str, float, dict] = 'dynamic',
-                 dtype: Optional[Union[str, torch.dtype]] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        loss_scale: Union[str, float, dict] = 'dynamic',
+        dtype: Optional[Union[str, torch.dtype]] = None,
+        **kwargs,
+    ) -> None:
         if get_device() != 'cpu':
             super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
             return
         if dtype not in (None, 'bfloat16', torch.bfloat16):
             raise ValueError(
                 f"`dtype` should be 'bfloat16' on a CPU, but got {dtype!r}. "
-                'Leave it out, or train on a GPU.')
+                'Leave it out, or train on a GPU.'
+            )
         # The host's __init__ does what follows, after it refused CPUs.
         OptimWrapper.__init__(self, **kwargs)
         self._scale_update_param = None

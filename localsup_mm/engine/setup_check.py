@@ -1,4 +1,5 @@
 """What can be known to be wrong before the first iteration."""
+
 import os.path as osp
 from collections.abc import Iterator
 
@@ -9,8 +10,12 @@ from mmengine.utils import scandir
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..models import (LocalModule, LocalSupervision, ReconstructionDecoder,
-                      local_parameters)
+from ..models import (
+    LocalModule,
+    LocalSupervision,
+    ReconstructionDecoder,
+    local_parameters,
+)
 from .model_wrapper import LocalDistributedDataParallel
 
 __all__ = ['check_classes', 'check_data', 'check_gradients', 'check_model']
@@ -34,17 +39,23 @@ def check_model(model: nn.Module) -> None:
         raise ValueError(
             '`model.backbone` should be a LocalBackbone under a local '
             f'optim_wrapper, but got {type(bare).__name__} without one. Wrap '
-            "the backbone, or set optim_wrapper=dict(type='OptimWrapper').")
-    is_safe = (isinstance(model, LocalDistributedDataParallel)
-               or (isinstance(model, DistributedDataParallel)
-                   and model.find_unused_parameters)
-               or not is_model_wrapper(model))
+            "the backbone, or set optim_wrapper=dict(type='OptimWrapper')."
+        )
+    is_safe = (
+        isinstance(model, LocalDistributedDataParallel)
+        or (
+            isinstance(model, DistributedDataParallel)
+            and model.find_unused_parameters
+        )
+        or not is_model_wrapper(model)
+    )
     if not is_safe:
         raise TypeError(
             '`model_wrapper_cfg` should be '
             "dict(type='LocalDistributedDataParallel') for local modules, "
             f'but got {type(model).__name__}, which would leave their '
-            'gradients unsynchronized. Set it in the config.')
+            'gradients unsynchronized. Set it in the config.'
+        )
     _set_normalization(bare)
 
 
@@ -61,7 +72,8 @@ def _set_normalization(model: nn.Module) -> None:
                 raise ValueError(
                     '`mean` and `std` of ReconstructionDecoder should be '
                     f'given where {type(model).__name__} has no data '
-                    'preprocessor, but got None. Pass both.')
+                    'preprocessor, but got None. Pass both.'
+                )
             module.set_normalization(mean.flatten(), std.flatten())
 
 
@@ -77,7 +89,8 @@ def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
     """
     own = {id(p) for p in local_parameters(model)[local_module]}
     left_out = [
-        name for name, p in model.named_parameters()
+        name
+        for name, p in model.named_parameters()
         if id(p) in own and p.grad is None
     ]
     if left_out:
@@ -86,7 +99,8 @@ def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
             f'parameters, but got no gradient for {left_out[0]!r} and '
             f'{len(left_out) - 1} more. Replace activation_checkpointing in '
             'the config by with_cp=True of the backbone, and freeze what '
-            'should not learn.')
+            'should not learn.'
+        )
 
 
 def check_classes(model: nn.Module, metainfo: dict) -> None:
@@ -109,11 +123,18 @@ def check_classes(model: nn.Module, metainfo: dict) -> None:
             raise ValueError(
                 f'`num_classes` of {name} should be {len(classes)}, the '
                 f'number of classes of the data set, but got {number}. Set '
-                'it in the config of that head.')
+                'it in the config of that head.'
+            )
 
 
-_HEADS = ('decode_head', 'auxiliary_head', 'head', 'bbox_head', 'mask_head',
-          'aux_head')
+_HEADS = (
+    'decode_head',
+    'auxiliary_head',
+    'head',
+    'bbox_head',
+    'mask_head',
+    'aux_head',
+)
 
 
 def check_data(cfg: Config, loader: str) -> None:
@@ -131,25 +152,35 @@ def check_data(cfg: Config, loader: str) -> None:
     for dataset in _find_datasets(cfg.get(loader) or {}):
         root = dataset.get('data_root') or ''
         is_cityscapes = str(dataset.get('type')).endswith('CityscapesDataset')
-        make = ('Unpack leftImg8bit and gtFine of Cityscapes there, or make '
-                'a small data set of the same layout: python '
-                'tools/dataset_converters/mini_cityscapes.py '
-                f'{root}' if is_cityscapes else
-                'Set data_root to where the data set is.')
+        make = (
+            'Unpack leftImg8bit and gtFine of Cityscapes there, or make '
+            'a small data set of the same layout: python '
+            'tools/dataset_converters/mini_cityscapes.py '
+            f'{root}'
+            if is_cityscapes
+            else 'Set data_root to where the data set is.'
+        )
         for prefix in (dataset.get('data_prefix') or {'': ''}).values():
             folder = osp.join(root, prefix) if isinstance(prefix, str) else ''
             if '://' not in folder and not osp.isdir(folder or '.'):
                 raise FileNotFoundError(
                     f'`{loader}.dataset.data_root` should hold the data set, '
-                    f'but got {root!r} without the folder {folder!r}. {make}')
+                    f'but got {root!r} without the folder {folder!r}. {make}'
+                )
         labels = (dataset.get('data_prefix') or {}).get('seg_map_path')
-        if is_cityscapes and labels and not _has_train_ids(
+        if (
+            is_cityscapes
+            and labels
+            and not _has_train_ids(
                 osp.join(root, labels),
-                dataset.get('seg_map_suffix', '_gtFine_labelTrainIds.png')):
+                dataset.get('seg_map_suffix', '_gtFine_labelTrainIds.png'),
+            )
+        ):
             raise FileNotFoundError(
                 f'`{loader}.dataset.data_root` should hold label images '
                 f'*_gtFine_labelTrainIds.png, but got {root!r} without any. '
-                f'Run: CITYSCAPES_DATASET={root} csCreateTrainIdLabelImgs')
+                f'Run: CITYSCAPES_DATASET={root} csCreateTrainIdLabelImgs'
+            )
 
 
 def _find_datasets(cfg: dict) -> Iterator[dict]:
@@ -164,5 +195,6 @@ def _find_datasets(cfg: dict) -> Iterator[dict]:
 
 
 def _has_train_ids(folder: str, suffix: str) -> bool:
-    return any(name.endswith(suffix)
-               for name in scandir(folder, recursive=True))
+    return any(
+        name.endswith(suffix) for name in scandir(folder, recursive=True)
+    )

@@ -1,4 +1,5 @@
 """Networks: tracing, cutting and supervising a backbone."""
+
 from .local_backbone import LocalBackbone, supervise_locally
 from .local_module import LocalModule
 from .local_step import LocalStep, lend_step
@@ -7,7 +8,16 @@ from .reconstruction_decoder import ReconstructionDecoder
 from .trace import BackboneTrace, Boundary, Partition, trace_backbone
 
 __all__ = [
-    'BackboneTrace', 'Boundary', 'LocalBackbone', 'LocalModule', 'LocalStep',
-    'LocalSupervision', 'Partition', 'ReconstructionDecoder', 'lend_step',
-    'local_parameters', 'supervise_locally', 'trace_backbone'
+    'BackboneTrace',
+    'Boundary',
+    'LocalBackbone',
+    'LocalModule',
+    'LocalStep',
+    'LocalSupervision',
+    'Partition',
+    'ReconstructionDecoder',
+    'lend_step',
+    'local_parameters',
+    'supervise_locally',
+    'trace_backbone',
 ]

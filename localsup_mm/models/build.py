@@ -1,4 +1,5 @@
 """Building parts of any installed host from a config."""
+
 import importlib.util
 import inspect
 from typing import Any, Optional
@@ -11,12 +12,13 @@ __all__ = ['build_part']
 _DISTRIBUTIONS = {
     'mmseg': 'mmsegmentation',
     'mmdet': 'mmdet',
-    'mmpretrain': 'mmpretrain'
+    'mmpretrain': 'mmpretrain',
 }
 
 
-def build_part(cfg: Optional[dict],
-               in_channels: Optional[int] = None) -> Optional[nn.Module]:
+def build_part(
+    cfg: Optional[dict], in_channels: Optional[int] = None
+) -> Optional[nn.Module]:
     """Build a backbone, neck, head or decoder.
 
     Args:
@@ -40,9 +42,14 @@ def build_part(cfg: Optional[dict],
         _check_host(part)
         part = MODELS.get(part)
     # a host's class hands what it does not name itself to its base
-    if in_channels is not None and inspect.isclass(part) and any(
+    if (
+        in_channels is not None
+        and inspect.isclass(part)
+        and any(
             'in_channels' in inspect.signature(cls.__init__).parameters
-            for cls in part.__mro__):
+            for cls in part.__mro__
+        )
+    ):
         cfg.setdefault('in_channels', in_channels)
     return MODELS.build(cfg)
 
@@ -52,7 +59,8 @@ def _check_host(name: str) -> None:
     if host in _DISTRIBUTIONS and importlib.util.find_spec(host) is None:
         raise ImportError(
             '`type` should name a part of an installed package, but got '
-            f'{name!r}. Run: pip install {_DISTRIBUTIONS[host]}')
+            f'{name!r}. Run: pip install {_DISTRIBUTIONS[host]}'
+        )
 
 
 def _drop_scope(cfg: Any) -> Any:

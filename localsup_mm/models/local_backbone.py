@@ -1,4 +1,5 @@
 """Any host's backbone, locally supervised."""
+
 from collections.abc import Sequence
 from typing import Optional
 
@@ -13,11 +14,12 @@ __all__ = ['LocalBackbone', 'supervise_locally']
 
 
 @MODELS.register_module()
-def LocalBackbone(  # noqa: N802 - a config names it as a type
-        backbone: dict,
-        local_modules: Sequence[dict],
-        input_size: Optional[tuple[int, int]] = None,
-        pretrained: Optional[str] = None) -> nn.Module:
+def LocalBackbone(
+    backbone: dict,
+    local_modules: Sequence[dict],
+    input_size: Optional[tuple[int, int]] = None,
+    pretrained: Optional[str] = None,
+) -> nn.Module:
     """Build a host's backbone and supervise it locally.
 
     What comes back is the host's own object, with aux nets attached under
@@ -46,9 +48,10 @@ def LocalBackbone(  # noqa: N802 - a config names it as a type
 
 
 def supervise_locally(
-        backbone: nn.Module,
-        local_modules: Sequence[dict],
-        input_size: Optional[tuple[int, int]] = None) -> nn.Module:
+    backbone: nn.Module,
+    local_modules: Sequence[dict],
+    input_size: Optional[tuple[int, int]] = None,
+) -> nn.Module:
     """Cut a backbone into gradient-isolated local modules, in place.
 
     Args:
@@ -80,16 +83,21 @@ def supervise_locally(
         raise ValueError(
             '`backbone` should be a plain backbone, but got a '
             f'{type(backbone).__name__} that is locally supervised already. '
-            'Give all its local_modules at once.')
+            'Give all its local_modules at once.'
+        )
     for cfg in local_modules:
         if not isinstance(cfg, dict) or not isinstance(
-                cfg.get('boundary'), str):
+            cfg.get('boundary'), str
+        ):
             raise TypeError(
                 '`local_modules` should hold dicts with the name of a '
-                f"submodule as `boundary`, but got {cfg!r}. Write e.g. "
-                "dict(boundary='layer2', aux_head=dict(...)).")
+                f'submodule as `boundary`, but got {cfg!r}. Write e.g. '
+                "dict(boundary='layer2', aux_head=dict(...))."
+            )
     partition = trace_backbone(backbone, input_size).partition(
-        [cfg['boundary'] for cfg in local_modules])
-    backbone.local_supervision = LocalSupervision(backbone, partition,
-                                                  local_modules)
+        [cfg['boundary'] for cfg in local_modules]
+    )
+    backbone.local_supervision = LocalSupervision(
+        backbone, partition, local_modules
+    )
     return backbone

@@ -1,4 +1,5 @@
 """What a local module learns from."""
+
 import inspect
 from typing import Any, Optional
 
@@ -48,18 +49,21 @@ class LocalModule(BaseModule):
         ImportError: If the host of a part is not installed.
     """
 
-    def __init__(self,
-                 boundary: Boundary,
-                 name: str = 'local_0',
-                 decoder: Optional[dict] = None,
-                 aux_neck: Optional[dict] = None,
-                 aux_head: Optional[dict] = None) -> None:
+    def __init__(
+        self,
+        boundary: Boundary,
+        name: str = 'local_0',
+        decoder: Optional[dict] = None,
+        aux_neck: Optional[dict] = None,
+        aux_head: Optional[dict] = None,
+    ) -> None:
         super().__init__()
         if decoder is None and aux_head is None:
             raise ValueError(
                 f'`local_modules` at boundary {boundary.name!r} should have '
-                "a `decoder` or an `aux_head`, but got neither. Add e.g. "
-                "decoder=dict(type='ReconstructionDecoder').")
+                'a `decoder` or an `aux_head`, but got neither. Add e.g. '
+                "decoder=dict(type='ReconstructionDecoder')."
+            )
         self.boundary = boundary
         self.name = name
         channels = boundary.channels
@@ -71,8 +75,9 @@ class LocalModule(BaseModule):
             channels = aux_neck.get('out_channels', channels)
         self.aux_head = build_part(aux_head, channels)
 
-    def loss(self, feats: Tensor, inputs: Tensor,
-             data_samples: Any) -> dict[str, Tensor]:
+    def loss(
+        self, feats: Tensor, inputs: Tensor, data_samples: Any
+    ) -> dict[str, Tensor]:
         """Losses of the features at the boundary.
 
         Args:
@@ -84,7 +89,7 @@ class LocalModule(BaseModule):
             dict[str, Tensor]: As the hosts' heads: keys with ``loss`` are
             minimized, others only logged.
         """
-        feats = (self.boundary.to_feature_map(feats, inputs), )
+        feats = (self.boundary.to_feature_map(feats, inputs),)
         losses = {}
         # The head first: its backward comes last and needs the most memory,
         # when the decoder's graph is gone already.

@@ -1,4 +1,5 @@
 """What one training iteration lends to a locally supervised model."""
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,12 +26,14 @@ class LocalStep:
         inputs (Tensor, optional): The images that entered the backbone,
             ``(B, 3, H, W)``; the backbone fills them in.
     """
+
     backward: Callable[[LocalModule, dict], None]
     data_samples: Any = None
     inputs: Optional[Tensor] = None
 
-    def _take_data_samples(self, model: nn.Module, args: tuple,
-                           kwargs: dict) -> None:
+    def _take_data_samples(
+        self, model: nn.Module, args: tuple, kwargs: dict
+    ) -> None:
         if 'data_samples' in kwargs:
             self.data_samples = kwargs['data_samples']
         elif len(args) > 1:
@@ -72,7 +75,8 @@ def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
         m for m in model.modules() if isinstance(m, LocalSupervision)
     ]
     handle = model.register_forward_pre_hook(
-        step._take_data_samples, with_kwargs=True)
+        step._take_data_samples, with_kwargs=True
+    )
     try:
         for supervision in supervisions:
             supervision.step = step

@@ -1,4 +1,5 @@
 """The attachment that turns a backbone into local modules."""
+
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -8,8 +9,12 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from torch import Tensor, nn
-from torch.utils._pytree import (tree_flatten, tree_leaves, tree_map_only,
-                                 tree_unflatten)
+from torch.utils._pytree import (
+    tree_flatten,
+    tree_leaves,
+    tree_map_only,
+    tree_unflatten,
+)
 
 from .local_module import LocalModule
 from .trace import Partition
@@ -39,32 +44,44 @@ class LocalSupervision(BaseModule):
         step (LocalStep, optional): What the iteration under way has lent.
     """
 
-    def __init__(self, backbone: nn.Module, partition: Partition,
-                 local_modules: Sequence[dict]) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        partition: Partition,
+        local_modules: Sequence[dict],
+    ) -> None:
         super().__init__()
         self.partition = partition
         self.step = None
         self.local_modules = ModuleList(
-            MODELS.build({
-                'type': 'LocalModule',
-                **cfg, 'name': f'local_{k}',
-                'boundary': boundary
-            }) for k, (cfg, boundary) in enumerate(
-                zip(local_modules, partition.boundaries)))
+            MODELS.build(
+                {
+                    'type': 'LocalModule',
+                    **cfg,
+                    'name': f'local_{k}',
+                    'boundary': boundary,
+                }
+            )
+            for k, (cfg, boundary) in enumerate(
+                zip(local_modules, partition.boundaries)
+            )
+        )
         self._init_aux_nets()
         self.register_load_state_dict_post_hook(_forgive_missing_aux_nets)
         # Hooks are bound methods or partials of them, never closures:
         # copy.deepcopy (EMA) then binds them to the copy.
-        backbone.register_forward_pre_hook(
-            self._at_start, with_kwargs=True)
+        backbone.register_forward_pre_hook(self._at_start, with_kwargs=True)
         for k, boundary in enumerate(partition.boundaries):
             backbone.get_submodule(boundary.name).register_forward_hook(
-                partial(self._at_boundary, k))
+                partial(self._at_boundary, k)
+            )
         for tap in partition.taps:
             backbone.get_submodule(tap).register_forward_pre_hook(
-                self._at_tap, with_kwargs=True)
+                self._at_tap, with_kwargs=True
+            )
         self._detached_outputs = [
-            i for i in partition.closed_outputs
+            i
+            for i in partition.closed_outputs
             if i not in partition.tapped_outputs
         ]
         if self._detached_outputs:
@@ -77,46 +94,55 @@ class LocalSupervision(BaseModule):
     def _is_active(self) -> bool:
         return self.step is not None and torch.is_grad_enabled()
 
-    def _at_start(self, backbone: nn.Module, args: tuple,
-                  kwargs: dict) -> None:
+    def _at_start(
+        self, backbone: nn.Module, args: tuple, kwargs: dict
+    ) -> None:
         # A host's train() may put every norm below the backbone in eval mode
         # (norm_eval); the aux nets follow the backbone itself.
         for module in self.local_modules:
             module.train(backbone.training)
-        if not (backbone.training and torch.is_grad_enabled()
-                and len(self.local_modules)):
+        if not (
+            backbone.training
+            and torch.is_grad_enabled()
+            and len(self.local_modules)
+        ):
             return
         if self.step is None:
             raise RuntimeError(
                 'LocalBackbone is in training mode but no iteration lent it '
                 "a backward. Set optim_wrapper=dict(type='LocalOptimWrapper')"
-                '; for evaluation call model.eval().')
-        self.step.inputs = next(t for t in tree_leaves((args, kwargs))
-                                if isinstance(t, Tensor))
+                '; for evaluation call model.eval().'
+            )
+        self.step.inputs = next(
+            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
+        )
 
-    def _at_boundary(self, k: int, module: nn.Module, args: tuple,
-                     h: Tensor) -> Optional[Tensor]:
+    def _at_boundary(
+        self, k: int, module: nn.Module, args: tuple, h: Tensor
+    ) -> Optional[Tensor]:
         if not self._is_active():
             return None
         local_module = self.local_modules[k]
-        losses = local_module.loss(h, self.step.inputs,
-                                   self.step.data_samples)
+        losses = local_module.loss(h, self.step.inputs, self.step.data_samples)
         self.step.backward(local_module, losses)
         return h.detach()
 
-    def _at_tap(self, module: nn.Module, args: tuple,
-                kwargs: dict) -> Optional[tuple]:
+    def _at_tap(
+        self, module: nn.Module, args: tuple, kwargs: dict
+    ) -> Optional[tuple]:
         if not self._is_active():
             return None
         return tree_map_only(Tensor, torch.Tensor.detach, (args, kwargs))
 
-    def _at_end(self, backbone: nn.Module, args: tuple,
-                outputs: Any) -> Optional[Any]:
+    def _at_end(
+        self, backbone: nn.Module, args: tuple, outputs: Any
+    ) -> Optional[Any]:
         if not self._is_active():
             return None
         leaves, spec = tree_flatten(outputs)
-        tensors = [i for i, leaf in enumerate(leaves)
-                   if isinstance(leaf, Tensor)]
+        tensors = [
+            i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)
+        ]
         for i in self._detached_outputs:
             leaves[tensors[i]] = leaves[tensors[i]].detach()
         return tree_unflatten(leaves, spec)
@@ -130,7 +156,8 @@ class LocalSupervision(BaseModule):
         info = defaultdict(dict)
         for parameter in self.parameters():
             info[parameter] = dict(
-                init_info='', tmp_mean_value=parameter.data.mean().cpu())
+                init_info='', tmp_mean_value=parameter.data.mean().cpu()
+            )
         # As below a parent that initializes: else each part would print all
         # of its parameters.
         for module in self.modules():
@@ -143,7 +170,8 @@ class LocalSupervision(BaseModule):
 
 
 def local_parameters(
-        model: nn.Module) -> dict[LocalModule, list[nn.Parameter]]:
+    model: nn.Module,
+) -> dict[LocalModule, list[nn.Parameter]]:
     """Trainable parameters of the local modules but the last, with aux nets.
 
     Args:
@@ -156,22 +184,26 @@ def local_parameters(
     for backbone in model.modules():
         supervision = getattr(backbone, 'local_supervision', None)
         if isinstance(supervision, LocalSupervision):
-            for local_module, names in zip(supervision.local_modules,
-                                           supervision.partition.parameters):
+            for local_module, names in zip(
+                supervision.local_modules, supervision.partition.parameters
+            ):
                 result[local_module] = [
                     backbone.get_parameter(name) for name in names
                 ] + [p for p in local_module.parameters() if p.requires_grad]
     return result
 
 
-def _forgive_missing_aux_nets(supervision: LocalSupervision,
-                              incompatible_keys: Any) -> None:
+def _forgive_missing_aux_nets(
+    supervision: LocalSupervision, incompatible_keys: Any
+) -> None:
     """Take a checkpoint of the plain model as it is: it has no aux nets."""
     missing = incompatible_keys.missing_keys
     own = [key for key in missing if 'local_supervision.' in key]
     # torch itself fills in a norm's missing num_batches_tracked
     lost = [key for key in own if not key.endswith('num_batches_tracked')]
-    if len(lost) == sum(not key.endswith('num_batches_tracked')
-                        for key in supervision.state_dict()):
+    if len(lost) == sum(
+        not key.endswith('num_batches_tracked')
+        for key in supervision.state_dict()
+    ):
         for key in own:
             missing.remove(key)

@@ -1,4 +1,5 @@
 """The decoder that estimates I(h, x)."""
+
 from collections.abc import Sequence
 from typing import Optional
 
@@ -61,25 +62,29 @@ class ReconstructionDecoder(BaseModule):
         torch.Size([])
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 channels: Sequence[int] = (12, ),
-                 mean: Optional[Sequence[float]] = None,
-                 std: Optional[Sequence[float]] = None,
-                 norm_cfg: Optional[dict] = None,
-                 loss_weight: float = 1.0,
-                 init_cfg: Optional[dict] = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int] = (12,),
+        mean: Optional[Sequence[float]] = None,
+        std: Optional[Sequence[float]] = None,
+        norm_cfg: Optional[dict] = None,
+        loss_weight: float = 1.0,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
         super().__init__(init_cfg)
         if len(channels) == 0:
             raise ValueError(
                 '`channels` should name at least one hidden conv, but got '
                 f'{channels!r}. The published values are (12,) and '
-                '(128, 32, 12).')
+                '(128, 32, 12).'
+            )
         if (mean is None) != (std is None):
             raise ValueError(
                 '`mean` and `std` should be given together, but got '
                 f'{mean!r} and {std!r}. Leave both out to take them from '
-                'the data preprocessor.')
+                'the data preprocessor.'
+            )
         self.loss_weight = loss_weight
         self.resizes_first = len(channels) == 1
         widths = [in_channels, *channels]
@@ -89,7 +94,10 @@ class ReconstructionDecoder(BaseModule):
             self.hidden.append(
                 nn.Sequential(
                     nn.Conv2d(width, out, kernel, padding=kernel // 2),
-                    _build_norm(norm_cfg, out), nn.ReLU(inplace=True)))
+                    _build_norm(norm_cfg, out),
+                    nn.ReLU(inplace=True),
+                )
+            )
         self.last = nn.Conv2d(channels[-1], 3, 3, padding=1)
         # Buffers follow the module's device, but are no part of what is
         # learned: a checkpoint does not hold them.
@@ -98,8 +106,9 @@ class ReconstructionDecoder(BaseModule):
         if mean is not None:
             self.set_normalization(mean, std)
 
-    def set_normalization(self, mean: Sequence[float],
-                          std: Sequence[float]) -> None:
+    def set_normalization(
+        self, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
         """Say how the images were normalized.
 
         Args:
@@ -109,9 +118,11 @@ class ReconstructionDecoder(BaseModule):
         """
         device = self.last.weight.device
         self.mean = torch.as_tensor(
-            mean, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+            mean, dtype=torch.float32, device=device
+        ).reshape(1, -1, 1, 1)
         self.std = torch.as_tensor(
-            std, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+            std, dtype=torch.float32, device=device
+        ).reshape(1, -1, 1, 1)
 
     def forward(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
         """Logits of the image.
@@ -131,14 +142,18 @@ class ReconstructionDecoder(BaseModule):
             steps = len(self.hidden)
             for i, conv in enumerate(self.hidden, 1):
                 x = conv(x)
-                x = _resize(x, [
-                    round(a * (b / a)**(i / steps))
-                    for a, b in zip(start, size)
-                ])
+                x = _resize(
+                    x,
+                    [
+                        round(a * (b / a) ** (i / steps))
+                        for a, b in zip(start, size)
+                    ],
+                )
         return self.last(x)
 
-    def reconstruct(self, feats: tuple[Tensor, ...],
-                    size: torch.Size) -> Tensor:
+    def reconstruct(
+        self, feats: tuple[Tensor, ...], size: torch.Size
+    ) -> Tensor:
         """The image as the features hold it, ``(B, 3, H, W)`` in [0, 1]."""
         return self(feats, size).sigmoid()
 
@@ -159,11 +174,13 @@ class ReconstructionDecoder(BaseModule):
                 '`mean` and `std` of ReconstructionDecoder should be known '
                 'before its loss, but got None. Pass both, or train with '
                 "optim_wrapper=dict(type='LocalOptimWrapper'), which takes "
-                'them from the data preprocessor.')
+                'them from the data preprocessor.'
+            )
         return ((inputs * self.std + self.mean) / 255).clamp(0, 1)
 
-    def loss(self, feats: tuple[Tensor, ...],
-             inputs: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, feats: tuple[Tensor, ...], inputs: Tensor
+    ) -> dict[str, Tensor]:
         """Mean binary cross-entropy between image and reconstruction.
 
         Args:
@@ -174,14 +191,14 @@ class ReconstructionDecoder(BaseModule):
             dict[str, Tensor]: ``loss_recon``, times ``loss_weight``.
         """
         logits = self(feats, inputs.shape[-2:])
-        loss = F.binary_cross_entropy_with_logits(logits,
-                                                  self.restore(inputs))
+        loss = F.binary_cross_entropy_with_logits(logits, self.restore(inputs))
         return dict(loss_recon=self.loss_weight * loss)
 
 
 def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(
-        x, size=tuple(size), mode='bilinear', align_corners=True)
+        x, size=tuple(size), mode='bilinear', align_corners=True
+    )
 
 
 def _build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:

@@ -1,5 +1,7 @@
 """Where a backbone can be cut, read from one forward pass on fake tensors."""
+
 import difflib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ class Boundary:
             of the image tokens; None where the output is a feature map.
             Defaults to None.
     """
+
     name: str
     channels: int
     stride: int
@@ -46,14 +49,15 @@ class Boundary:
         """
         if self.num_extra_tokens is None:
             return feats
-        tokens = feats[:, self.num_extra_tokens:]
+        tokens = feats[:, self.num_extra_tokens :]
         h, w = (math.ceil(side / self.stride) for side in inputs.shape[-2:])
         if tokens.shape[1] != h * w:
             raise ValueError(
                 f'`inputs` should give {h} x {w} tokens at stride '
                 f'{self.stride} of boundary {self.name!r}, but got '
                 f'{tokens.shape[1]}. Use images whose sides are multiples of '
-                'the stride.')
+                'the stride.'
+            )
         return tokens.transpose(1, 2).unflatten(2, (h, w))
 
 
@@ -73,6 +77,7 @@ class Partition:
         parameters (tuple[tuple[str]]): Names of the trainable parameters of
             each of the K local modules, without aux nets.
     """
+
     boundaries: tuple[Boundary, ...]
     closed_outputs: tuple[int, ...]
     tapped_outputs: tuple[int, ...]
@@ -83,6 +88,7 @@ class Partition:
 @dataclass
 class _Call:
     """One submodule's run: autograd nodes of what went in and came out."""
+
     inputs: list
     outputs: list
     is_tensor: bool
@@ -107,15 +113,22 @@ class BackboneTrace:
         submodules (list[str]): All names of submodules.
     """
 
-    def __init__(self, backbone_name: str, input_size: tuple[int, int],
-                 calls: dict, outputs: list, parameters: dict,
-                 submodules: list) -> None:
+    def __init__(
+        self,
+        backbone_name: str,
+        input_size: tuple[int, int],
+        calls: dict,
+        outputs: list,
+        parameters: dict,
+        submodules: list,
+    ) -> None:
         self.backbone_name = backbone_name
         self.input_size = input_size
         self._calls = calls
         self._submodules = submodules
         roots = outputs + [
-            node for call in calls.values()
+            node
+            for call in calls.values()
             for node in call.inputs + call.outputs
         ]
         order = _sort_nodes([node for node in roots if node is not None])
@@ -146,7 +159,8 @@ class BackboneTrace:
         }
         self.boundaries = {
             name: self._describe(name)
-            for name in calls if self._why_not(name) is None
+            for name in calls
+            if self._why_not(name) is None
         }
 
     def partition(self, names: Sequence[str]) -> Partition:
@@ -165,15 +179,22 @@ class BackboneTrace:
         """
         for name in names:
             self._check_boundary(name)
-        for first, second in zip(names, names[1:]):
+        for first, second in itertools.pairwise(names):
             self._check_order(first, second)
         nodes = [self._outputs_of[name][0] for name in names]
         freed = self._closure(nodes[-1]) if nodes else 0
-        closed = tuple(i for i, node in enumerate(self._outputs)
-                       if nodes and node is not None
-                       and not self._closure(node) >> nodes[-1] & 1)
-        tapped = tuple(i for i in closed if self._closure(self._outputs[i])
-                       & ~freed & self._parameter_mask)
+        closed = tuple(
+            i
+            for i, node in enumerate(self._outputs)
+            if nodes
+            and node is not None
+            and not self._closure(node) >> nodes[-1] & 1
+        )
+        tapped = tuple(
+            i
+            for i in closed
+            if self._closure(self._outputs[i]) & ~freed & self._parameter_mask
+        )
         taps = self._find_taps(names, tapped, freed) if tapped else ()
         parameters, earlier = [], 0
         for node in nodes:
@@ -185,15 +206,20 @@ class BackboneTrace:
             every |= self._closure(node) if node is not None else 0
         parameters.append(self._parameters_in(every & ~earlier))
         return Partition(
-            tuple(self.boundaries[name] for name in names), closed, tapped,
-            taps, tuple(parameters))
+            tuple(self.boundaries[name] for name in names),
+            closed,
+            tapped,
+            taps,
+            tuple(parameters),
+        )
 
     def _closure(self, node: int) -> int:
         return self._ancestors[node] | 1 << node
 
     def _parameters_in(self, nodes: int) -> tuple[str, ...]:
-        return tuple(name for i, name in self._parameter_of.items()
-                     if nodes >> i & 1)
+        return tuple(
+            name for i, name in self._parameter_of.items() if nodes >> i & 1
+        )
 
     def _describe(self, name: str) -> Boundary:
         shape = self._calls[name].shape
@@ -202,8 +228,10 @@ class BackboneTrace:
             return Boundary(name, shape[1], round(height / shape[2]))
         tokens = shape[1]
         stride = next(
-            s for s in range(1, height + 1)
-            if math.ceil(height / s) * math.ceil(width / s) <= tokens)
+            s
+            for s in range(1, height + 1)
+            if math.ceil(height / s) * math.ceil(width / s) <= tokens
+        )
         grid = math.ceil(height / stride) * math.ceil(width / stride)
         return Boundary(name, shape[2], stride, tokens - grid)
 
@@ -218,8 +246,10 @@ class BackboneTrace:
         if len(call.shape) not in (3, 4):
             return f'its output has {len(call.shape)} dimensions, not 3 or 4'
         if node is None:
-            return ('nothing trainable lies before it: it is frozen, or only '
-                    'reshapes the image')
+            return (
+                'nothing trainable lies before it: it is frozen, or only '
+                'reshapes the image'
+            )
         down, reached = 0, False
         for output in self._outputs:
             if output is not None and self._closure(output) >> node & 1:
@@ -242,24 +272,31 @@ class BackboneTrace:
         if name not in self._submodules:
             raise ValueError(
                 f'`boundary` should name a submodule of {self.backbone_name},'
-                f' but got {name!r}. Closest: {self._closest(name)}.')
+                f' but got {name!r}. Closest: {self._closest(name)}.'
+            )
         if name not in self._calls:
             raise ValueError(
                 f'`boundary` should name a submodule that runs in the forward'
                 f' pass of {self.backbone_name}, but got {name!r}. Closest: '
-                f'{self._closest(name)}.')
+                f'{self._closest(name)}.'
+            )
         if not self._calls[name].is_tensor:
             inside = [b for b in self.boundaries if b.startswith(f'{name}.')]
             blocks = [b for b in inside if b[-1].isdigit()] or inside
-            advice = (f'Choose a block inside it, e.g. {blocks[-1]!r}.'
-                      if blocks else f'Closest: {self._closest(name)}.')
+            advice = (
+                f'Choose a block inside it, e.g. {blocks[-1]!r}.'
+                if blocks
+                else f'Closest: {self._closest(name)}.'
+            )
             raise TypeError(
                 f'the module at boundary {name!r} should return one Tensor, '
-                f'but got another type. {advice}')
+                f'but got another type. {advice}'
+            )
         raise ValueError(
             f'`boundary` should name a cut of {self.backbone_name}, but got '
             f'{name!r}: {self._why_not(name)}. Closest: '
-            f'{self._closest(name)}.')
+            f'{self._closest(name)}.'
+        )
 
     def _check_order(self, first: str, second: str) -> None:
         early = self._outputs_of[first][0]
@@ -268,7 +305,8 @@ class BackboneTrace:
             raise ValueError(
                 '`boundary` should come after the one before it, but got '
                 f'{second!r} after {first!r}. List each boundary once, in '
-                'the order in which the modules run.')
+                'the order in which the modules run.'
+            )
 
     def _closest(self, name: str) -> str:
         """Cuts with a similar name; the outermost cuts if none is."""
@@ -278,8 +316,9 @@ class BackboneTrace:
             close = sorted(cuts, key=lambda cut: cut.count('.'))[:4]
         return ', '.join(map(repr, close)) or 'none, it has no cut'
 
-    def _find_taps(self, names: Sequence[str], tapped: Sequence[int],
-                   freed: int) -> tuple[str, ...]:
+    def _find_taps(
+        self, names: Sequence[str], tapped: Sequence[int], freed: int
+    ) -> tuple[str, ...]:
         """Modules that train between a freed stretch and a closed output."""
         side = 0
         for i in tapped:
@@ -288,16 +327,23 @@ class BackboneTrace:
         # outermost first, so that a norm is taken whole
         for name in sorted(self._calls, key=lambda n: n.count('.')):
             outside = [
-                n for n in self._outputs_of[name]
+                n
+                for n in self._outputs_of[name]
                 if n is not None and side >> n & 1
             ]
             is_fed_closed = all(
                 not self._closure(n) & ~freed & self._parameter_mask
-                for n in self._inputs_of[name])
+                for n in self._inputs_of[name]
+            )
             has_boundary = any(f'{b}.'.startswith(f'{name}.') for b in names)
             is_inside_tap = any(name.startswith(f'{tap}.') for tap in taps)
-            if (outside and self._inputs_of[name] and is_fed_closed
-                    and not has_boundary and not is_inside_tap):
+            if (
+                outside
+                and self._inputs_of[name]
+                and is_fed_closed
+                and not has_boundary
+                and not is_inside_tap
+            ):
                 taps.append(name)
         entries = {n for tap in taps for n in self._inputs_of[tap]}
         for i in tapped:
@@ -317,7 +363,8 @@ class BackboneTrace:
                     f'{self.backbone_name} separable, but got trainable '
                     'layers on the way from a freed stretch to it that are '
                     'no module of their own. Choose boundaries before the '
-                    f'stage of output {output} ends.')
+                    f'stage of output {output} ends.'
+                )
             edges = self._edges[node]
             while edges:
                 parent = edges.bit_length() - 1
@@ -325,9 +372,9 @@ class BackboneTrace:
                 todo.append(parent)
 
 
-def trace_backbone(backbone: nn.Module,
-                   input_size: Optional[tuple[int, int]] = None
-                   ) -> BackboneTrace:
+def trace_backbone(
+    backbone: nn.Module, input_size: Optional[tuple[int, int]] = None
+) -> BackboneTrace:
     """Find where a backbone can be cut, without running it for real.
 
     One forward pass in training mode under ``FakeTensorMode``: shapes and
@@ -359,8 +406,9 @@ def trace_backbone(backbone: nn.Module,
     keep = []
 
     def before(name, module, args, kwargs):
-        tensors = [t for t in tree_leaves((args, kwargs))
-                   if isinstance(t, Tensor)]
+        tensors = [
+            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
+        ]
         keep.extend(tensors)
         pending[name] = [t.grad_fn for t in tensors]
 
@@ -370,8 +418,12 @@ def trace_backbone(backbone: nn.Module,
         is_tensor = isinstance(output, Tensor)
         # The node is read here: an in-place op behind this module would
         # later make another one look like its output's.
-        call = _Call(pending.pop(name, []), [t.grad_fn for t in tensors],
-                     is_tensor, tuple(output.shape) if is_tensor else ())
+        call = _Call(
+            pending.pop(name, []),
+            [t.grad_fn for t in tensors],
+            is_tensor,
+            tuple(output.shape) if is_tensor else (),
+        )
         call.count += calls.pop(name).count if name in calls else 0
         calls[name] = call
 
@@ -393,17 +445,20 @@ def trace_backbone(backbone: nn.Module,
             if name:
                 handles += [
                     module.register_forward_pre_hook(
-                        _bind(before, name), with_kwargs=True),
-                    module.register_forward_hook(_bind(after, name))
+                        _bind(before, name), with_kwargs=True
+                    ),
+                    module.register_forward_hook(_bind(after, name)),
                 ]
         state = {
             name: fake.from_tensor(tensor.cpu() if tensor.is_cuda else tensor)
-            for name, tensor in [*backbone.named_parameters(),
-                                 *backbone.named_buffers()]
+            for name, tensor in [
+                *backbone.named_parameters(),
+                *backbone.named_buffers(),
+            ]
         }
         with torch.enable_grad(), fake:
             image = torch.empty(2, channels, height, width)
-            output = functional_call(backbone, state, (image, ))
+            output = functional_call(backbone, state, (image,))
     finally:
         for handle in handles:
             handle.remove()
@@ -414,8 +469,13 @@ def trace_backbone(backbone: nn.Module,
     outputs = [t.grad_fn for t in tree_leaves(output) if isinstance(t, Tensor)]
     parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
-        type(backbone).__name__, (height, width), calls, outputs, parameters,
-        [name for name, _ in backbone.named_modules()])
+        type(backbone).__name__,
+        (height, width),
+        calls,
+        outputs,
+        parameters,
+        [name for name, _ in backbone.named_modules()],
+    )
 
 
 def _bind(function, name: str):
@@ -432,7 +492,8 @@ def _sort_nodes(roots: list) -> list:
             if state.get(node) is None:
                 state[node] = False
                 stack += [
-                    p for p, _ in node.next_functions
+                    p
+                    for p, _ in node.next_functions
                     if p is not None and p not in state
                 ]
             else:

@@ -1,4 +1,5 @@
 """Peak training memory of a model, without a GPU and without running it."""
+
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,11 +16,13 @@ from ..models import LocalStep, lend_step
 __all__ = ['peak_memory', 'train_step']
 
 
-def peak_memory(model: nn.Module,
-                input_shape: Sequence[int],
-                make_data_samples: Callable[[Sequence[int]], Any],
-                make_optimizer: Callable[..., Optimizer],
-                num_iters: int = 2) -> int:
+def peak_memory(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    make_data_samples: Callable[[Sequence[int]], Any],
+    make_optimizer: Callable[..., Optimizer],
+    num_iters: int = 2,
+) -> int:
     """Peak memory of a training iteration, from fake tensors.
 
     Counts parameters, gradients, optimizer state and activations, as
@@ -43,9 +46,9 @@ def peak_memory(model: nn.Module,
     with FakeCopyMode(fake):
         model = copy.deepcopy(model)
     model.train()
-    optimizer = make_optimizer([
-        p for p in model.parameters() if p.requires_grad
-    ])
+    optimizer = make_optimizer(
+        [p for p in model.parameters() if p.requires_grad]
+    )
     with fake:
         inputs = torch.empty(*input_shape)
         data_samples = make_data_samples(input_shape)
@@ -56,8 +59,12 @@ def peak_memory(model: nn.Module,
     return live.peak
 
 
-def train_step(model: nn.Module, inputs: torch.Tensor, data_samples: Any,
-               optimizer: Optimizer) -> None:
+def train_step(
+    model: nn.Module,
+    inputs: torch.Tensor,
+    data_samples: Any,
+    optimizer: Optimizer,
+) -> None:
     """One iteration as the Runner does it, but for its log.
 
     A log reads the losses, which fake tensors do not have.
@@ -69,7 +76,8 @@ def train_step(model: nn.Module, inputs: torch.Tensor, data_samples: Any,
         optimizer (Optimizer): Of its parameters.
     """
     step = LocalStep(
-        lambda _, losses: model.parse_losses(losses)[0].backward())
+        lambda _, losses: model.parse_losses(losses)[0].backward()
+    )
     with lend_step(model, step):
         losses = model(inputs, data_samples, mode='loss')
     model.parse_losses(losses)[0].backward()

@@ -1,4 +1,5 @@
 """Reading a checkpoint that is not to be trusted."""
+
 import os
 
 import pytest
@@ -8,12 +9,11 @@ from localsup_mm.engine import read_checkpoint
 
 
 class Smuggler:
-
     def __init__(self, path):
         self.path = path
 
     def __reduce__(self):
-        return os.mkdir, (self.path, )
+        return os.mkdir, (self.path,)
 
 
 def test_code_is_refused_and_not_run(tmp_path):

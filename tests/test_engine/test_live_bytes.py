@@ -1,4 +1,5 @@
 """Bytes of living tensors."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Local losses through accumulation, clipping, AMP and bad luck."""
+
 import math
 
 import pytest
@@ -6,10 +7,10 @@ import torch
 from asserts import NoStep, oracle_gradients, train_step, wrap
 from cases import CASES, build_model, make_batch
 from mmengine.logging import MessageHub
-
 from mmengine.optim import OptimWrapper
-from mmengine.runner.activation_checkpointing import \
-    turn_on_activation_checkpointing
+from mmengine.runner.activation_checkpointing import (
+    turn_on_activation_checkpointing,
+)
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
 
@@ -18,8 +19,7 @@ CASE = CASES['resnet_v1c_dilated']
 
 def gradients(model):
     return {
-        n: p.grad
-        for n, p in model.named_parameters() if p.grad is not None
+        n: p.grad for n, p in model.named_parameters() if p.grad is not None
     }
 
 
@@ -27,15 +27,18 @@ def assert_close(found, expected, rtol=1e-4, atol=1e-6):
     assert found.keys() == expected.keys()
     for name, grad in expected.items():
         torch.testing.assert_close(
-            found[name], grad, rtol=rtol, atol=atol, msg=lambda m, n=name:
-            f'{n}: {m}')
+            found[name],
+            grad,
+            rtol=rtol,
+            atol=atol,
+            msg=lambda m, n=name: f'{n}: {m}',
+        )
 
 
 def test_accumulation_counts_an_iteration_once():
     model = build_model(CASE)
     expected = oracle_gradients(model)
-    wrapper = LocalOptimWrapper(
-        optimizer=NoStep(model), accumulative_counts=2)
+    wrapper = LocalOptimWrapper(optimizer=NoStep(model), accumulative_counts=2)
     train_step(model, wrapper)
     assert wrapper.inner_count == 1
     assert not wrapper.should_update()
@@ -49,13 +52,12 @@ def test_clipping_is_over_all_local_modules():
     expected = oracle_gradients(model)
     norm = math.sqrt(sum(g.square().sum().item() for g in expected.values()))
     wrapper = LocalOptimWrapper(
-        optimizer=NoStep(model), clip_grad=dict(max_norm=norm / 2))
+        optimizer=NoStep(model), clip_grad=dict(max_norm=norm / 2)
+    )
     train_step(model, wrapper)
     logged = MessageHub.get_current_instance().get_scalar('train/grad_norm')
     assert math.isclose(logged.current(), norm, rel_tol=1e-4)
-    assert_close(
-        gradients(model), {n: g / 2
-                           for n, g in expected.items()})
+    assert_close(gradients(model), {n: g / 2 for n, g in expected.items()})
 
 
 @pytest.mark.parametrize('name', ['resnet_v1c_dilated', 'resnet_v1d_with_cp'])
@@ -108,11 +110,13 @@ def test_nan_names_the_module_and_changes_nothing():
         head.fc.bias[0] = math.nan
     before = {n: p.clone() for n, p in model.named_parameters()}
     with pytest.raises(
-            FloatingPointError, match='`loss` of local_1.*but got nan'):
+        FloatingPointError, match=r'`loss` of local_1.*but got nan'
+    ):
         train_step(model, wrapper)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(
-            parameter, before[name], rtol=0, atol=0, equal_nan=True)
+            parameter, before[name], rtol=0, atol=0, equal_nan=True
+        )
 
 
 def test_unguarded_checkpointing_is_found():
@@ -121,7 +125,8 @@ def test_unguarded_checkpointing_is_found():
     model = build_model(CASE)
     turn_on_activation_checkpointing(model, ['backbone.layer2'])
     with pytest.raises(
-            RuntimeError, match=r"local_1.*'backbone\.layer2.*with_cp"):
+        RuntimeError, match=r"local_1.*'backbone\.layer2.*with_cp"
+    ):
         train_step(model, wrap(model))
 
 

@@ -1,4 +1,5 @@
 """Parts of a local module, their channels and their initialization."""
+
 import importlib.util
 
 import pytest
@@ -15,7 +16,8 @@ FCN = dict(
     channels=8,
     num_convs=1,
     concat_input=False,
-    num_classes=5)
+    num_classes=5,
+)
 
 
 def test_in_channels_come_from_the_trace():
@@ -28,19 +30,23 @@ def test_neck_before_the_head():
     module = LocalModule(
         BOUNDARY,
         aux_neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=3))
+        aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=3),
+    )
     assert module.aux_head.fc.in_features == 8
 
 
 def test_neither_decoder_nor_head():
-    with pytest.raises(ValueError, match="'layer1'.*neither"):
+    with pytest.raises(ValueError, match=r"'layer1'.*neither"):
         LocalModule(BOUNDARY)
 
 
 def test_missing_host(monkeypatch):
     find = importlib.util.find_spec
-    monkeypatch.setattr(build.importlib.util, 'find_spec', lambda name, *a:
-                        None if name == 'mmdet' else find(name, *a))
+    monkeypatch.setattr(
+        build.importlib.util,
+        'find_spec',
+        lambda name, *a: None if name == 'mmdet' else find(name, *a),
+    )
     with pytest.raises(ImportError, match=r"'mmdet\.RetinaHead'.*pip install"):
         LocalModule(BOUNDARY, aux_head=dict(type='mmdet.RetinaHead'))
 
@@ -48,8 +54,10 @@ def test_missing_host(monkeypatch):
 def test_scope_of_an_inherited_variable_is_dropped():
     norm = dict(type='SyncBN', requires_grad=True, _scope_='mmseg')
     module = LocalModule(
-        BOUNDARY, decoder=dict(norm_cfg=norm), aux_head=dict(FCN,
-                                                             norm_cfg=norm))
+        BOUNDARY,
+        decoder=dict(norm_cfg=norm),
+        aux_head=dict(FCN, norm_cfg=norm),
+    )
     assert isinstance(module.aux_head.convs[0].bn, torch.nn.SyncBatchNorm)
     assert norm['_scope_'] == 'mmseg'
 
@@ -60,23 +68,26 @@ def test_aux_nets_are_initialized_under_a_pretrained_backbone(tmp_path):
         type='mmseg.SwinTransformer',
         embed_dims=12,
         depths=(1, 1, 1, 1),
-        num_heads=(1, 1, 1, 1))
+        num_heads=(1, 1, 1, 1),
+    )
     path = str(tmp_path / 'swin.pth')
     torch.save(MODELS.build(swin).state_dict(), path)
     backbone = MODELS.build(
         dict(
             type='LocalBackbone',
             backbone=dict(
-                swin, init_cfg=dict(type='Pretrained', checkpoint=path)),
-            local_modules=[
-                dict(boundary='stages.1.blocks.0', aux_head=FCN)
-            ]))
+                swin, init_cfg=dict(type='Pretrained', checkpoint=path)
+            ),
+            local_modules=[dict(boundary='stages.1.blocks.0', aux_head=FCN)],
+        )
+    )
     backbone.init_weights()
     head = backbone.local_supervision.local_modules[0].aux_head
     # mmseg's FCNHead asks for std 0.01; torch's default is about 0.2 here
     assert 0.005 < head.conv_seg.weight.std() < 0.015
     assert backbone.patch_embed.projection.weight.equal(
-        torch.load(path)['patch_embed.projection.weight'])
+        torch.load(path)['patch_embed.projection.weight']
+    )
 
 
 def test_plain_optim_wrapper_is_told_what_to_do():

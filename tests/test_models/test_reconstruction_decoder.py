@@ -1,4 +1,5 @@
 """The decoder's size, loss and bad input."""
+
 import math
 
 import pytest
@@ -7,19 +8,20 @@ from torch import nn
 
 from localsup_mm.models import ReconstructionDecoder
 
-PLAIN = dict(mean=[0.] * 3, std=[255.] * 3)
+PLAIN = dict(mean=[0.0] * 3, std=[255.0] * 3)
 
 
 @pytest.mark.parametrize(
     ('in_channels', 'channels', 'expected'),
     [
         # parameter counts of the authors' nets: CIFAR, ImageNet, Cityscapes
-        (16, (12, ), 2091),
-        (32, (12, ), 3819),
-        (64, (12, ), 7275),
+        (16, (12,), 2091),
+        (32, (12,), 3819),
+        (64, (12,), 7275),
         (512, (128, 32, 12), 106699),
-        (1024, (128, 32, 12), 172235)
-    ])
+        (1024, (128, 32, 12), 172235),
+    ],
+)
 def test_published_sizes(in_channels, channels, expected):
     decoder = ReconstructionDecoder(in_channels, channels, **PLAIN)
     assert sum(p.numel() for p in decoder.parameters()) == expected
@@ -27,36 +29,39 @@ def test_published_sizes(in_channels, channels, expected):
 
 def test_loss_is_mean_bce_of_the_restored_image():
     decoder = ReconstructionDecoder(
-        4, mean=[10., 20., 30.], std=[50., 60., 70.], loss_weight=3.)
+        4, mean=[10.0, 20.0, 30.0], std=[50.0, 60.0, 70.0], loss_weight=3.0
+    )
     feats, inputs = torch.rand(2, 4, 8, 8), torch.randn(2, 3, 16, 24)
-    found = decoder.loss((feats, ), inputs)['loss_recon'].item()
-    image = inputs * torch.tensor([50., 60., 70.]).view(3, 1, 1)
-    image = (image + torch.tensor([10., 20., 30.]).view(3, 1, 1)) / 255
+    found = decoder.loss((feats,), inputs)['loss_recon'].item()
+    image = inputs * torch.tensor([50.0, 60.0, 70.0]).view(3, 1, 1)
+    image = (image + torch.tensor([10.0, 20.0, 30.0]).view(3, 1, 1)) / 255
     target = image.clamp(0, 1)
-    p = decoder.reconstruct((feats, ), inputs.shape[-2:]).clamp(1e-7, 1 - 1e-7)
+    p = decoder.reconstruct((feats,), inputs.shape[-2:]).clamp(1e-7, 1 - 1e-7)
     expected = -(target * p.log() + (1 - target) * (1 - p).log()).mean()
     assert math.isclose(found, 3 * expected.item(), rel_tol=1e-5)
 
 
 @pytest.mark.parametrize('size', [(16, 16), (97, 33), (5, 5)])
-@pytest.mark.parametrize('channels', [(12, ), (16, 12), (16, 8, 12)])
+@pytest.mark.parametrize('channels', [(12,), (16, 12), (16, 8, 12)])
 def test_any_image_size(channels, size):
     decoder = ReconstructionDecoder(4, channels, **PLAIN)
-    out = decoder((torch.rand(1, 4, 3, 2), ), torch.Size(size))
+    out = decoder((torch.rand(1, 4, 3, 2),), torch.Size(size))
     assert out.shape == (1, 3, *size)
 
 
 def test_single_image_of_one_pixel_features():
     decoder = ReconstructionDecoder(4, **PLAIN)
-    assert decoder.loss((torch.rand(1, 4, 1, 1), ),
-                        torch.rand(1, 3, 8, 8))['loss_recon'].isfinite()
+    assert decoder.loss((torch.rand(1, 4, 1, 1),), torch.rand(1, 3, 8, 8))[
+        'loss_recon'
+    ].isfinite()
 
 
 def test_loss_under_autocast_is_finite_and_float32():
     decoder = ReconstructionDecoder(4, **PLAIN)
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        loss = decoder.loss((torch.rand(2, 4, 4, 4), ),
-                            torch.rand(2, 3, 8, 8))['loss_recon']
+        loss = decoder.loss((torch.rand(2, 4, 4, 4),), torch.rand(2, 3, 8, 8))[
+            'loss_recon'
+        ]
     assert loss.dtype == torch.float32
 
 
@@ -67,7 +72,8 @@ def test_mean_and_std_are_no_part_of_a_checkpoint():
 
 def test_norm_cfg():
     decoder = ReconstructionDecoder(
-        4, norm_cfg=dict(type='SyncBN', requires_grad=False), **PLAIN)
+        4, norm_cfg=dict(type='SyncBN', requires_grad=False), **PLAIN
+    )
     norm = decoder.hidden[0][1]
     assert isinstance(norm, nn.SyncBatchNorm)
     assert not norm.weight.requires_grad
@@ -76,7 +82,7 @@ def test_norm_cfg():
 def test_unknown_normalization():
     decoder = ReconstructionDecoder(4)
     with pytest.raises(RuntimeError, match='but got None'):
-        decoder.loss((torch.rand(2, 4, 4, 4), ), torch.rand(2, 3, 8, 8))
+        decoder.loss((torch.rand(2, 4, 4, 4),), torch.rand(2, 3, 8, 8))
 
 
 def test_no_hidden_conv():
@@ -86,4 +92,4 @@ def test_no_hidden_conv():
 
 def test_mean_without_std():
     with pytest.raises(ValueError, match=r'\[1\.0\] and None'):
-        ReconstructionDecoder(4, mean=[1.])
+        ReconstructionDecoder(4, mean=[1.0])

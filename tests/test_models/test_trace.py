@@ -1,4 +1,5 @@
 """Where a backbone can be cut, and what is said where it cannot."""
+
 import pytest
 import torch
 from mmengine.registry import MODELS
@@ -7,12 +8,14 @@ from torch import nn
 from localsup_mm import supervise_locally, trace_backbone
 
 RESNET = dict(
-    type='mmseg.ResNetV1c', depth=18, stem_channels=8, base_channels=8)
+    type='mmseg.ResNetV1c', depth=18, stem_channels=8, base_channels=8
+)
 SWIN = dict(
     type='mmseg.SwinTransformer',
     embed_dims=12,
     depths=(2, 2, 2, 2),
-    num_heads=(1, 2, 3, 4))
+    num_heads=(1, 2, 3, 4),
+)
 
 
 def partition(cfg, *names):
@@ -33,11 +36,12 @@ def test_tokens_know_their_grid():
     found = trace_backbone(MODELS.build(SWIN)).boundaries
     boundary = found['stages.1.blocks.1']
     assert (boundary.stride, boundary.num_extra_tokens) == (8, 0)
-    tokens = torch.arange(12.).reshape(1, 6, 2)
+    tokens = torch.arange(12.0).reshape(1, 6, 2)
     feats = boundary.to_feature_map(tokens, torch.empty(1, 3, 16, 24))
-    assert feats.tolist() == [[[[0, 2, 4], [6, 8, 10]],
-                               [[1, 3, 5], [7, 9, 11]]]]
-    with pytest.raises(ValueError, match='2 x 4 tokens.*but got 6'):
+    assert feats.tolist() == [
+        [[[0, 2, 4], [6, 8, 10]], [[1, 3, 5], [7, 9, 11]]]
+    ]
+    with pytest.raises(ValueError, match=r'2 x 4 tokens.*but got 6'):
         boundary.to_feature_map(tokens, torch.empty(1, 3, 16, 32))
 
 
@@ -49,8 +53,11 @@ def test_class_token_is_left_out():
                 embed_dims=16,
                 num_layers=2,
                 num_heads=2,
-                feedforward_channels=16),
-            img_size=64))
+                feedforward_channels=16,
+            ),
+            img_size=64,
+        )
+    )
     boundary = trace_backbone(vit).boundaries['layers.0']
     assert (boundary.stride, boundary.num_extra_tokens) == (16, 1)
 
@@ -74,7 +81,8 @@ def test_parameters_of_each_local_module():
     assert all(n.startswith(('layer2', 'layer3.0')) for n in names[1])
     backbone = MODELS.build(RESNET)
     assert sorted(sum(names, ())) == sorted(
-        n for n, _ in backbone.named_parameters())
+        n for n, _ in backbone.named_parameters()
+    )
 
 
 def test_checkpointed_blocks_are_seen():
@@ -100,7 +108,8 @@ def test_boundary_that_runs_twice():
 
 def test_boundary_without_a_single_tensor():
     with pytest.raises(
-            TypeError, match=r"'stages\.0'.*'stages\.0\.blocks\.1'"):
+        TypeError, match=r"'stages\.0'.*'stages\.0\.blocks\.1'"
+    ):
         partition(SWIN, 'stages.0')
 
 
@@ -110,11 +119,11 @@ def test_boundary_in_a_frozen_stage():
         partition(cfg, 'layer1.1')
 
 
-@pytest.mark.parametrize('names', [('layer2.0', 'layer1.1'),
-                                   ('layer2.0', 'layer2.0')])
+@pytest.mark.parametrize(
+    'names', [('layer2.0', 'layer1.1'), ('layer2.0', 'layer2.0')]
+)
 def test_boundaries_out_of_order(names):
-    with pytest.raises(
-            ValueError, match=f"'{names[1]}' after '{names[0]}'"):
+    with pytest.raises(ValueError, match=f"'{names[1]}' after '{names[0]}'"):
         partition(RESNET, *names)
 
 

@@ -3,6 +3,7 @@
 Reference figures, in GiB: end to end 8.50, with_cp 3.92, K=2 4.96, K=2 and
 with_cp 2.81, of hand-written loops under torch's MemTracker.
 """
+
 import copy
 from functools import partial
 from pathlib import Path
@@ -45,21 +46,30 @@ def make_samples(shape):
     return [
         SegDataSample(
             gt_sem_seg=PixelData(
-                data=torch.zeros(1, *shape[2:], dtype=torch.long)))
+                data=torch.zeros(1, *shape[2:], dtype=torch.long)
+            )
+        )
         for _ in range(shape[0])
     ]
 
 
-@pytest.mark.parametrize(('method', 'with_cp', 'expected'),
-                         [('e2e', False, 8.50), ('e2e', True, 3.92),
-                          ('infopro', False, 4.96), ('infopro', True, 2.81)])
+@pytest.mark.parametrize(
+    ('method', 'with_cp', 'expected'),
+    [
+        ('e2e', False, 8.50),
+        ('e2e', True, 3.92),
+        ('infopro', False, 4.96),
+        ('infopro', True, 2.81),
+    ],
+)
 def test_deeplabv3_r101(method, with_cp, expected):
     peak = peak_memory(build(method, with_cp), SHAPE, make_samples, SGD) / GIB
     assert abs(peak - expected) <= 0.02 * expected
 
 
-@pytest.mark.parametrize(('method', 'expected'), [('e2e', 8.50),
-                                                  ('infopro', 4.96)])
+@pytest.mark.parametrize(
+    ('method', 'expected'), [('e2e', 8.50), ('infopro', 4.96)]
+)
 def test_deeplabv3_r101_by_torchs_tracker(method, expected):
     model = build(method)
     fake = FakeTensorMode(shape_env=ShapeEnv())
@@ -70,11 +80,13 @@ def test_deeplabv3_r101_by_torchs_tracker(method, expected):
     # the tracker cannot hold tensors whose size depends on data: masks
     accuracy = mock.patch(
         'mmseg.models.decode_heads.decode_head.accuracy',
-        lambda logits, *args, **kwargs: logits.new_zeros(1))
+        lambda logits, *args, **kwargs: logits.new_zeros(1),
+    )
     # nor does it follow a backward inside a module's forward by module; the
     # totals do not need that
     modules = mock.patch.multiple(
-        ModTracker, __enter__=mock.Mock(), __exit__=mock.Mock())
+        ModTracker, __enter__=mock.Mock(), __exit__=mock.Mock()
+    )
     with fake, accuracy, modules:
         inputs, samples = torch.empty(*SHAPE), make_samples(SHAPE)
         tracker = MemTracker()

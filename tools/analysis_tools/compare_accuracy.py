@@ -4,6 +4,7 @@ Runs one training after the other through ``tools/train.py``. A run that is
 finished is not repeated and an interrupted one is resumed, so the same command
 goes on where it stopped. Writes ``accuracy.md`` and ``accuracy.csv``.
 """
+
 import argparse
 import csv
 import json
@@ -24,9 +25,11 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', required=True, help='one for all runs')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument(
-        '--metric', default='mIoU', help='a key of the last evaluation')
+        '--metric', default='mIoU', help='a key of the last evaluation'
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], help='for every training')
+        '--cfg-options', nargs='+', default=[], help='for every training'
+    )
     return parser.parse_args(argv)
 
 
@@ -35,14 +38,16 @@ def read_metric(run: Path, metric: str) -> Optional[float]:
     if not (run / 'finished').exists():
         return None
     values = [
-        record[metric] for log in sorted(run.glob('*/vis_data/scalars.json'))
-        for record in map(json.loads,
-                          log.read_text().splitlines()) if metric in record
+        record[metric]
+        for log in sorted(run.glob('*/vis_data/scalars.json'))
+        for record in map(json.loads, log.read_text().splitlines())
+        if metric in record
     ]
     if not values:
         raise ValueError(
             f'`--metric` should be a key of the evaluation, but got '
-            f'{metric!r}, which {run} has not. Look at its scalars.json.')
+            f'{metric!r}, which {run} has not. Look at its scalars.json.'
+        )
     return values[-1]
 
 
@@ -52,13 +57,19 @@ def train(config: str, seed: int, run: Path, options: Sequence[str]) -> None:
         subprocess.run(
             [
                 sys.executable,
-                str(TRAIN), config, '--work-dir',
-                str(run), '--resume', '--cfg-options',
-                f'randomness.seed={seed}', *options
+                str(TRAIN),
+                config,
+                '--work-dir',
+                str(run),
+                '--resume',
+                '--cfg-options',
+                f'randomness.seed={seed}',
+                *options,
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
-            check=True)
+            check=True,
+        )
     (run / 'finished').touch()
 
 
@@ -71,19 +82,23 @@ def run_all(args: argparse.Namespace) -> Iterator[tuple[str, int, float]]:
         run = Path(args.work_dir) / f'{name}_seed{seed}'
         begin = time.monotonic()
         if read_metric(run, args.metric) is None:
-            print(f'[{i}/{total}] {name}, seed {seed}: log {run}/train.log',
-                  flush=True)
+            print(
+                f'[{i}/{total}] {name}, seed {seed}: log {run}/train.log',
+                flush=True,
+            )
             train(config, seed, run, args.cfg_options)
         value = read_metric(run, args.metric)
         print(
             f'[{i}/{total}] {name}, seed {seed}: {args.metric} {value:.2f} '
             f'({time.monotonic() - begin:.0f} s)',
-            flush=True)
+            flush=True,
+        )
         yield name, seed, value
 
 
-def write_tables(results: dict[str, dict[int, float]], metric: str,
-                 work_dir: Path) -> str:
+def write_tables(
+    results: dict[str, dict[int, float]], metric: str, work_dir: Path
+) -> str:
     """Write the results so far; returns the Markdown table."""
     seeds = sorted({seed for values in results.values() for seed in values})
     header = ['config', *[f'seed {seed}' for seed in seeds], 'mean', 'std']
@@ -92,15 +107,17 @@ def write_tables(results: dict[str, dict[int, float]], metric: str,
         numbers = list(values.values())
         spread = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
         numbers = [values.get(seed) for seed in seeds] + [
-            statistics.mean(numbers), spread
+            statistics.mean(numbers),
+            spread,
         ]
-        rows.append([name] + ['' if n is None else f'{n:.2f}'
-                              for n in numbers])
+        rows.append(
+            [name] + ['' if n is None else f'{n:.2f}' for n in numbers]
+        )
     with (work_dir / 'accuracy.csv').open('w', newline='') as file:
         csv.writer(file).writerows([header, *rows])
     lines = [f'{metric}:', '']
-    for row in (header, ['---'] * len(header), *rows):
-        lines.append('| ' + ' | '.join(row) + ' |')
+    table = (header, ['---'] * len(header), *rows)
+    lines += ['| ' + ' | '.join(row) + ' |' for row in table]
     table = '\n'.join(lines) + '\n'
     (work_dir / 'accuracy.md').write_text(table)
     return table

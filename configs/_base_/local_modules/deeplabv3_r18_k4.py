@@ -10,19 +10,23 @@ aux_head = dict(
     dropout_ratio=0.1,
     num_classes=19,
     norm_cfg=norm,
-    loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True))
+    loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+)
 decoder = dict(type='ReconstructionDecoder', channels=(32, 12), norm_cfg=norm)
 local_modules = [
     dict(
         boundary='layer1.1',
         decoder=dict(**decoder, loss_weight=1.5),
-        aux_head=aux_head),
+        aux_head=aux_head,
+    ),
     dict(
         boundary='layer2.1',
         decoder=dict(**decoder, loss_weight=1.0),
-        aux_head=aux_head),
+        aux_head=aux_head,
+    ),
     dict(
         boundary='layer3.1',
         decoder=dict(**decoder, loss_weight=0.5),
-        aux_head=aux_head)
+        aux_head=aux_head,
+    ),
 ]

@@ -1,4 +1,5 @@
 """Peak training memory, in the log."""
+
 from typing import Optional
 
 import torch
@@ -31,37 +32,41 @@ class PeakMemoryHook(Hook):
         ValueError: If ``interval`` is below 1.
     """
 
-    priority = 'VERY_LOW'  # last before an iteration: data are not counted
+    priority = 'NORMAL'  # before the logger
 
     def __init__(self, interval: int = 50) -> None:
         if interval < 1:
             raise ValueError(
                 f'`interval` should be at least 1, but got {interval}. '
-                'Leave it out to measure every 50th iteration.')
+                'Leave it out to measure every 50th iteration.'
+            )
         self.interval = interval
         self._live: Optional[LiveBytes] = None
 
-    def before_train_iter(self,
-                          runner: Runner,
-                          batch_idx: int,
-                          data_batch: DATA_BATCH = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None
+    ) -> None:
         """Start to count."""
         self._is_measuring = runner.iter % self.interval == min(
-            1, self.interval - 1)
+            1, self.interval - 1
+        )
         if not self._is_measuring:
             return
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         else:
-            self._live = LiveBytes(runner.model,
-                                   runner.optim_wrapper.optimizer)
+            self._live = LiveBytes(
+                runner.model, runner.optim_wrapper.optimizer
+            )
             self._live.__enter__()
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: DATA_BATCH = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: DATA_BATCH = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
         """Log the peak."""
         if not self._is_measuring:
             return

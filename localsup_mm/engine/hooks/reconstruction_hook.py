@@ -1,4 +1,5 @@
 """Pictures of what each local module keeps of the image."""
+
 from functools import partial
 from typing import Optional
 
@@ -35,35 +36,45 @@ class ReconstructionHook(Hook):
     """
 
     def __init__(self, interval: int = 1000, num_images: int = 2) -> None:
-        for name, value in (('interval', interval), ('num_images',
-                                                     num_images)):
+        for name, value in (
+            ('interval', interval),
+            ('num_images', num_images),
+        ):
             if value < 1:
-                raise ValueError(f'`{name}` should be at least 1, but got '
-                                 f'{value}. Leave it out for the default.')
+                raise ValueError(
+                    f'`{name}` should be at least 1, but got '
+                    f'{value}. Leave it out for the default.'
+                )
         self.interval = interval
         self.num_images = num_images
 
     @master_only
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: DATA_BATCH = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: DATA_BATCH = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
         """Draw the batch just trained on."""
-        if not (self.every_n_train_iters(runner, self.interval)
-                or self.is_last_train_iter(runner)):
+        if not (
+            self.every_n_train_iters(runner, self.interval)
+            or self.is_last_train_iter(runner)
+        ):
             return
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         inputs = model.data_preprocessor(data_batch, False)['inputs']
-        images = reconstruct(model, inputs[:self.num_images])
+        images = reconstruct(model, inputs[: self.num_images])
         if not images:
             return
         rows = torch.cat(images, dim=3)  # (n, 3, H, K * W)
         picture = rows.permute(0, 2, 3, 1).flatten(0, 1)
         runner.visualizer.add_image(
-            'reconstruction', (picture * 255).byte().cpu().numpy(),
-            step=runner.iter + 1)
+            'reconstruction',
+            (picture * 255).byte().cpu().numpy(),
+            step=runner.iter + 1,
+        )
 
 
 @torch.no_grad()
@@ -79,25 +90,32 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
         a decoder, each ``(B, 3, H, W)`` in [0, 1]; empty if none has one.
     """
     backbone = next(
-        m for m in model.modules()
-        if isinstance(getattr(m, 'local_supervision', None), LocalSupervision))
+        m
+        for m in model.modules()
+        if isinstance(getattr(m, 'local_supervision', None), LocalSupervision)
+    )
     local_modules = [
-        m for m in backbone.local_supervision.local_modules
+        m
+        for m in backbone.local_supervision.local_modules
         if m.decoder is not None
     ]
     modes = {m: m.training for m in model.modules()}
     feats: dict = {}
     handles = [
         backbone.get_submodule(m.boundary.name).register_forward_hook(
-            partial(_record, feats, m)) for m in local_modules
+            partial(_record, feats, m)
+        )
+        for m in local_modules
     ]
     try:
         model.eval()
         backbone(inputs)
         images = [
             m.decoder.reconstruct(
-                (m.boundary.to_feature_map(feats[m], inputs), ),
-                inputs.shape[-2:]) for m in local_modules
+                (m.boundary.to_feature_map(feats[m], inputs),),
+                inputs.shape[-2:],
+            )
+            for m in local_modules
         ]
     finally:
         for handle in handles:
@@ -109,6 +127,7 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
     return images
 
 
-def _record(feats: dict, key: nn.Module, module: nn.Module, args: tuple,
-            output: Tensor) -> None:
+def _record(
+    feats: dict, key: nn.Module, module: nn.Module, args: tuple, output: Tensor
+) -> None:
     feats[key] = output

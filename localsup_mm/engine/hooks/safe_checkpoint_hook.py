@@ -1,4 +1,5 @@
 """Checkpoints that survive a crash and resume exactly."""
+
 import os
 import random
 from collections.abc import Iterator
@@ -6,8 +7,12 @@ from typing import Any, Optional, Union
 
 import numpy as np
 import torch
-from mmengine.dist import (all_gather_object, get_rank, get_world_size,
-                           is_main_process)
+from mmengine.dist import (
+    all_gather_object,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
@@ -56,10 +61,9 @@ class SafeCheckpointHook(CheckpointHook):
         **kwargs: As the host.
     """
 
-    def __init__(self,
-                 *args,
-                 backend_args: Optional[dict] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self, *args, backend_args: Optional[dict] = None, **kwargs
+    ) -> None:
         if backend_args is None:
             backend_args = dict(backend='atomic_local')
         super().__init__(*args, backend_args=backend_args, **kwargs)
@@ -94,19 +98,22 @@ class SafeCheckpointHook(CheckpointHook):
         if hasattr(loop, 'dataloader_iterator'):
             # The loop replays the data it has seen first.
             loop.dataloader_iterator = _RestoringIterator(
-                loop.dataloader_iterator, runner.iter, states)
+                loop.dataloader_iterator, runner.iter, states
+            )
         else:
             _set_random_states(states)
 
-    def _save_checkpoint_with_step(self, runner: Runner, step: int,
-                                   meta: dict) -> None:
+    def _save_checkpoint_with_step(
+        self, runner: Runner, step: int, meta: dict
+    ) -> None:
         """Save first, then remove what is too old."""
         # here, and not where the main process alone saves
         self._saved_states = all_gather_object(_get_random_states())
         keep, self.max_keep_ckpts = self.max_keep_ckpts, -1
         try:
-            if keep > 0 and (not self.keep_ckpt_ids
-                             or self.keep_ckpt_ids[-1] != step):
+            if keep > 0 and (
+                not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step
+            ):
                 old = [*self.keep_ckpt_ids, step][:-keep]
                 kept = [*self.keep_ckpt_ids, step][-keep:]
                 runner.message_hub.update_info('keep_ckpt_ids', kept)
@@ -121,7 +128,8 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.extend(kept)
         for old_step in old if is_main_process() else ():
             path = self.file_backend.join_path(
-                self.out_dir, self.filename_tmpl.format(old_step))
+                self.out_dir, self.filename_tmpl.format(old_step)
+            )
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
 
@@ -129,8 +137,7 @@ class SafeCheckpointHook(CheckpointHook):
 class _RestoringIterator:
     """A data iterator that restores random states after some batches."""
 
-    def __init__(self, iterator: Iterator, batches: int,
-                 states: dict) -> None:
+    def __init__(self, iterator: Iterator, batches: int, states: dict) -> None:
         self._iterator = iterator
         self._batches = batches
         self._states = states
@@ -149,9 +156,15 @@ def _get_random_states() -> dict:
     name, keys, position, has_gauss, cached = np.random.get_state()
     states = dict(
         python=random.getstate(),
-        numpy=(name, torch.from_numpy(keys.astype(np.int64)), position,
-               has_gauss, cached),
-        torch=torch.get_rng_state())
+        numpy=(
+            name,
+            torch.from_numpy(keys.astype(np.int64)),
+            position,
+            has_gauss,
+            cached,
+        ),
+        torch=torch.get_rng_state(),
+    )
     if torch.cuda.is_available():
         states['cuda'] = torch.cuda.get_rng_state()
     return states
@@ -178,7 +191,8 @@ def _to_plain(value: Any) -> Any:
         return dict(
             log_history=history.tolist(),
             count_history=counts.tolist(),
-            max_length=value.max_length)
+            max_length=value.max_length,
+        )
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -197,5 +211,13 @@ def _to_plain(value: Any) -> Any:
 
 
 _NOT_PLAIN = object()
-_PLAIN_TYPES = (bool, int, float, str, bytes, torch.Tensor, torch.dtype,
-                torch.device)
+_PLAIN_TYPES = (
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    torch.Tensor,
+    torch.dtype,
+    torch.device,
+)

@@ -1,4 +1,5 @@
 """Checks that need the Runner."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -19,5 +20,7 @@ class SetupCheckHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Raise a ValueError if a head has another number of classes."""
         model = runner.model
-        check_classes(model.module if is_model_wrapper(model) else model,
-                      getattr(runner.train_dataloader.dataset, 'metainfo', {}))
+        check_classes(
+            model.module if is_model_wrapper(model) else model,
+            getattr(runner.train_dataloader.dataset, 'metainfo', {}),
+        )

@@ -1,0 +1,219 @@
+"""The two commands on a real, tiny data set, in processes of their own."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import read_scalars, run_tool, start_tool
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+INFOPRO = 'infopro/deeplabv3_r18_k4_cityscapes.py'
+KEYS = ('loss', 'local_0.loss_recon', 'local_2.loss_ce')
+
+
+@pytest.fixture(scope='module')
+def trained(make_config, tmp_path_factory):
+    config = make_config(INFOPRO)
+    work_dir = tmp_path_factory.mktemp('work') / 'whole'
+    output = run_tool('train.py', config, '--work-dir', work_dir)
+    return config, work_dir, output
+
+
+def test_train_logs_and_leaves_pictures(trained):
+    _, work_dir, output = trained
+    for key in KEYS:
+        assert len(read_scalars(work_dir, key)) == 8
+    assert 'peak_memory' in output
+    assert read_scalars(work_dir, 'peak_memory')
+    picture = list(work_dir.glob('*/vis_data/vis_image/reconstruction_8.png'))
+    assert len(picture) == 1
+    names = sorted(p.name for p in work_dir.glob('*.pth'))
+    assert names == ['iter_6.pth', 'iter_8.pth']
+    assert not list(work_dir.glob('*.partial'))
+
+
+def test_checkpoint_is_plain_data(trained):
+    _, work_dir, _ = trained
+    checkpoint = torch.load(work_dir / 'iter_8.pth', weights_only=True)
+    assert checkpoint['meta']['iter'] == 8
+    scalars = checkpoint['message_hub']['log_scalars']
+    assert len(scalars['train/loss']['log_history']) == 8
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_killed_and_resumed_equals_uninterrupted(
+    make_config, trained, tmp_path, workers
+):
+    config, whole, _ = trained
+    if workers:
+        config, whole = make_config(INFOPRO, workers), tmp_path / 'whole'
+        run_tool('train.py', config, '--work-dir', whole)
+    cut = tmp_path / 'cut'
+    process = start_tool('train.py', str(config), '--work-dir', str(cut))
+    deadline = time.monotonic() + 300
+    while not (cut / 'iter_4.pth').exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (cut / 'iter_8.pth').exists()
+    output = run_tool('train.py', config, '--work-dir', cut, '--resume')
+    assert 'resumed epoch: 0, iter: ' in output
+    for key in KEYS:
+        assert read_scalars(cut, key) == read_scalars(whole, key)
+    expected = torch.load(whole / 'iter_8.pth')['state_dict']
+    found = torch.load(cut / 'iter_8.pth')['state_dict']
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+
+
+def test_stock_config_and_runner_give_the_same_miou(
+    trained, make_config, tmp_path
+):
+    config, work_dir, _ = trained
+    checkpoint = str(work_dir / 'iter_8.pth')
+    run_tool(
+        'test.py',
+        config,
+        checkpoint,
+        '--work-dir',
+        tmp_path / 'ours',
+        '--out',
+        tmp_path / 'out',
+        '--show-dir',
+        tmp_path / 'show',
+    )
+    ours = _metrics(tmp_path / 'ours')
+    assert len(list((tmp_path / 'out').glob('*.png'))) == 4
+    assert list((tmp_path / 'ours').glob('**/*.png')) or list(
+        (tmp_path / 'show').glob('**/*.png')
+    )
+
+    tiny = Config.fromfile(make_config('e2e/deeplabv3_r18_cityscapes.py'))
+    stock = Config.fromfile(_stock_config())
+    stock.model.pretrained = None
+    for key in (
+        'backbone',
+        'decode_head',
+        'auxiliary_head',
+        'data_preprocessor',
+    ):
+        stock.model[key] = tiny.model[key]
+    stock.test_dataloader = tiny.test_dataloader
+    stock.load_from = checkpoint
+    stock.work_dir = str(tmp_path / 'stock')
+    assert 'localsup' not in stock.pretty_text
+    assert Runner.from_cfg(stock).test() == ours
+
+
+def _stock_config():
+    import mmseg
+
+    return Path(mmseg.__file__).parent / (
+        '.mim/configs/deeplabv3/'
+        'deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+    )
+
+
+def _metrics(work_dir):
+    import json
+
+    (path,) = Path(work_dir).glob('*/*.json')
+    metrics = json.loads(path.read_text())
+    return {k: metrics[k] for k in ('aAcc', 'mIoU', 'mAcc')}
+
+
+def test_end_to_end_checkpoint_loads_without_a_missing_key(
+    make_config, trained, tmp_path
+):
+    e2e = make_config('e2e/deeplabv3_r18_cityscapes.py')
+    run_tool(
+        'train.py',
+        e2e,
+        '--work-dir',
+        tmp_path / 'e2e',
+        '--cfg-options',
+        'train_cfg.max_iters=2',
+    )
+    config, _, _ = trained
+    output = run_tool(
+        'train.py',
+        config,
+        '--work-dir',
+        tmp_path / 'local',
+        '--cfg-options',
+        'train_cfg.max_iters=2',
+        f'load_from={tmp_path}/e2e/iter_2.pth',
+    )
+    assert 'missing keys' not in output
+    assert 'unexpected key' not in output
+    # and the plain model evaluates what local training made of it
+    run_tool(
+        'test.py',
+        e2e,
+        tmp_path / 'local' / 'iter_2.pth',
+        '--work-dir',
+        tmp_path / 'plain',
+        '--tta',
+    )
+
+
+def test_amp_and_ema_and_accumulation(trained, tmp_path):
+    config = tmp_path / 'amp.py'
+    config.write_text(f"""
+_base_ = ['{trained[0]}']
+optim_wrapper = dict(
+    accumulative_counts=2, clip_grad=dict(_delete_=True, max_norm=1.0))
+custom_hooks = [dict(type='EMAHook')]
+train_cfg = dict(max_iters=4)
+""")
+    run_tool('train.py', config, '--work-dir', tmp_path, '--amp')
+    checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
+    assert 'ema_state_dict' in checkpoint
+    assert 'loss_scaler' in checkpoint['optimizer']
+    assert len(read_scalars(tmp_path, 'grad_norm')) > 0
+
+
+def test_missing_data_set(trained, tmp_path):
+    config, _, _ = trained
+    output = run_tool(
+        'train.py',
+        config,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={tmp_path}/none/',
+        expect=1,
+    )
+    assert f'mini_cityscapes.py {tmp_path}/none/' in output
+
+
+def test_wrong_number_of_classes(trained, tmp_path):
+    config, _, _ = trained
+    output = run_tool(
+        'train.py',
+        config,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'model.decode_head.num_classes=7',
+        expect=1,
+    )
+    assert 'decode_head should be 19' in output
+    assert 'but got 7' in output
+
+
+def test_resume_from_a_truncated_checkpoint(trained, tmp_path):
+    config, work_dir, _ = trained
+    bad = tmp_path / 'iter_4.pth'
+    bad.write_bytes((work_dir / 'iter_8.pth').read_bytes()[:5000])
+    output = run_tool(
+        'train.py', config, '--work-dir', tmp_path, '--resume', bad, expect=1
+    )
+    assert f"'{bad}', which cannot be read" in output
+    output = run_tool('test.py', config, bad, expect=1)
+    assert f"'{bad}', which cannot be read" in output
