@@ -29,6 +29,7 @@ class LiveBytes(TorchDispatchMode):
         peak (int): The most they have been.
 
     Example:
+        >>> import torch
         >>> with LiveBytes() as live:
         ...     x = torch.zeros(100)
         ...     y = (x + 1).sum()

@@ -92,9 +92,9 @@ class LocalBackwardMixin:
         """
         loss, log_vars = bare.parse_losses(losses)
         count = self._inner_count
-        # Reentrant checkpoints run forward without gradients and fill
-        # autocast's weight cache with copies that lead nowhere; in a host's
-        # iteration the cache is gone before the backward.
+        # Reentrant checkpoints run forward without gradients, and fill
+        # autocast's weight cache with copies that lead nowhere (torch 2.4; no
+        # longer in 2.12). In a host's iteration it is gone by the backward.
         torch.clear_autocast_cache()
         with torch.autocast(loss.device.type, enabled=False):
             self.backward(self.scale_loss(loss))
