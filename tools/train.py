@@ -7,6 +7,8 @@ import os.path as osp
 # Before torch 2.6 torch.load runs what a checkpoint tells it to, unless:
 os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 
+import torch
+import torch.distributed as dist
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
@@ -101,6 +103,16 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
 
+def init_cpu_processes(launcher: str) -> None:
+    """Let torchrun start CPU processes, which mmengine sets up for GPUs.
+
+    Args:
+        launcher (str): From the command line.
+    """
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        dist.init_process_group('gloo')
+
+
 def use_safe_checkpoints(cfg: Config) -> None:
     """Let a config with the host's own checkpoint hook resume as well.
 
@@ -138,6 +150,7 @@ def main() -> None:
     check_data(cfg, 'train_dataloader')
     check_data(cfg, 'val_dataloader')
     check_checkpoint(cfg)
+    init_cpu_processes(args.launcher)
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     build(cfg).train()
 

@@ -37,6 +37,8 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
             module, [n for n, p in module.named_parameters() if id(p) in ids]
         )
+        if not any(p.is_cuda for p in module.parameters()):
+            kwargs.pop('device_ids', None)  # the Runner sets it, CPU or not
         super().__init__(module=module, **kwargs)
         self._self_reduced = self_reduced
         # DDP makes all processes start alike, but for what it ignores.

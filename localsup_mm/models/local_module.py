@@ -7,8 +7,8 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .boundary import Boundary
 from .build import build_part
-from .trace import Boundary
 
 __all__ = ['LocalModule']
 

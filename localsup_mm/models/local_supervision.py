@@ -16,8 +16,8 @@ from torch.utils._pytree import (
     tree_unflatten,
 )
 
+from .boundary import Partition
 from .local_module import LocalModule
-from .trace import Partition
 
 __all__ = ['LocalSupervision', 'local_parameters']
 

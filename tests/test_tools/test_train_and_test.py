@@ -1,12 +1,14 @@
 """The two commands on a real, tiny data set, in processes of their own."""
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import read_scalars, run_tool, start_tool
+from conftest import ROOT, environment, read_scalars, run_tool, start_tool
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -217,3 +219,40 @@ def test_resume_from_a_truncated_checkpoint(trained, tmp_path):
     assert f"'{bad}', which cannot be read" in output
     output = run_tool('test.py', config, bad, expect=1)
     assert f"'{bad}', which cannot be read" in output
+
+
+def test_two_processes_by_torchrun(trained, tmp_path):
+    config = tmp_path / 'two.py'
+    config.write_text(f"""
+_base_ = ['{trained[0]}']
+norm_cfg = dict(type='BN')
+local_modules = _base_.model.backbone.local_modules
+for module in local_modules:
+    module.decoder.norm_cfg = norm_cfg
+    module.aux_head.norm_cfg = norm_cfg
+model = dict(
+    backbone=dict(
+        backbone=dict(norm_cfg=norm_cfg), local_modules=local_modules),
+    decode_head=dict(norm_cfg=norm_cfg),
+    auxiliary_head=dict(norm_cfg=norm_cfg))
+train_cfg = dict(max_iters=4, val_interval=4)
+""")
+    command = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--nproc_per_node=2',
+        '--master_port=0',
+        str(ROOT / 'tools' / 'train.py'),
+        str(config),
+        '--launcher',
+        'pytorch',
+        '--work-dir',
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
+    assert len(checkpoint['random_states']) == 2

@@ -1,0 +1,78 @@
+"""Where a backbone is cut, and what follows from it."""
+
+import math
+from dataclasses import dataclass
+from typing import Optional
+
+from torch import Tensor
+
+__all__ = ['Boundary', 'Partition']
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A submodule at whose output the backbone can be cut.
+
+    Args:
+        name (str): Name of the submodule.
+        channels (int): Channels of its output.
+        stride (int): Image pixels per feature pixel.
+        num_extra_tokens (int, optional): Class or register tokens in front
+            of the image tokens; None where the output is a feature map.
+            Defaults to None.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    num_extra_tokens: Optional[int] = None
+
+    def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
+        """Lay tokens out as a feature map; hand a feature map on.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``.
+            inputs (Tensor): The images, ``(B, 3, H, W)``.
+
+        Returns:
+            Tensor: ``(B, C, h, w)``.
+
+        Raises:
+            ValueError: If the tokens do not fill ``h * w`` at this stride.
+        """
+        if self.num_extra_tokens is None:
+            return feats
+        tokens = feats[:, self.num_extra_tokens :]
+        h, w = (math.ceil(side / self.stride) for side in inputs.shape[-2:])
+        if tokens.shape[1] != h * w:
+            raise ValueError(
+                f'`inputs` should give {h} x {w} tokens at stride '
+                f'{self.stride} of boundary {self.name!r}, but got '
+                f'{tokens.shape[1]}. Use images whose sides are multiples of '
+                'the stride.'
+            )
+        return tokens.transpose(1, 2).unflatten(2, (h, w))
+
+
+@dataclass(frozen=True)
+class Partition:
+    """What follows from a choice of boundaries.
+
+    Args:
+        boundaries (tuple[Boundary]): The K - 1 boundaries, in order.
+        closed_outputs (tuple[int]): Indices of the backbone's outputs whose
+            graph a local backward frees; the neck gets them detached.
+        tapped_outputs (tuple[int]): Those of them that are not detached
+            themselves, since taps lie before them.
+        taps (tuple[str]): Trainable modules between a freed stretch and a
+            closed output, e.g. the norm that Swin puts behind a stage. They
+            belong to the last local module; their input is detached.
+        parameters (tuple[tuple[str]]): Names of the trainable parameters of
+            each of the K local modules, without aux nets.
+    """
+
+    boundaries: tuple[Boundary, ...]
+    closed_outputs: tuple[int, ...]
+    tapped_outputs: tuple[int, ...]
+    taps: tuple[str, ...]
+    parameters: tuple[tuple[str, ...], ...]
