@@ -12,7 +12,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import localsup_mm  # noqa: F401 - registers everything
-from localsup_mm.engine import check_data, read_checkpoint
+from localsup_mm.engine import check_data, check_weights, read_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -126,10 +126,17 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
     check_data(cfg, 'test_dataloader')
-    if '://' not in args.checkpoint:
-        read_checkpoint(args.checkpoint)
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
-    build(cfg).test()
+    if '://' in args.checkpoint:
+        build(cfg).test()
+        return
+    checkpoint = read_checkpoint(args.checkpoint)
+    runner = build(cfg)
+    # DDP and test-time augmentation wrap the model
+    model = getattr(runner.model, 'module', runner.model)
+    check_weights(model, checkpoint, args.checkpoint)
+    del checkpoint
+    runner.test()
 
 
 if __name__ == '__main__':

@@ -113,8 +113,8 @@ def init_cpu_processes(launcher: str) -> None:
         dist.init_process_group('gloo')
 
 
-def use_safe_checkpoints(cfg: Config) -> None:
-    """Let a config with the host's own checkpoint hook resume as well.
+def use_safe_hooks(cfg: Config) -> None:
+    """Let a config with the host's own hooks resume and be checked as well.
 
     Args:
         cfg (Config): Changed in place.
@@ -123,6 +123,7 @@ def use_safe_checkpoints(cfg: Config) -> None:
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
     if hook is not None and hook.type == 'CheckpointHook':
         hook.type = 'SafeCheckpointHook'
+    hooks.setdefault('setup_check', ConfigDict(type='SetupCheckHook'))
 
 
 def check_checkpoint(cfg: Config) -> None:
@@ -138,15 +139,23 @@ def check_checkpoint(cfg: Config) -> None:
     path = cfg.get('load_from')
     if cfg.get('resume') and path is None:
         path = find_latest_checkpoint(cfg.work_dir)
-    if path is not None and '://' not in path:
-        read_checkpoint(path)
+    if path is None or '://' in path:
+        return
+    checkpoint = read_checkpoint(path)
+    lacking = {'meta', 'message_hub', 'optimizer'} - checkpoint.keys()
+    if cfg.get('resume') and lacking:
+        raise ValueError(
+            '`--resume` should go with a checkpoint of a training, but got '
+            f'{path!r} without {sorted(lacking)}. To start from its weights '
+            f'use --cfg-options load_from={path}'
+        )
 
 
 def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
-    use_safe_checkpoints(cfg)
+    use_safe_hooks(cfg)
     check_data(cfg, 'train_dataloader')
     check_data(cfg, 'val_dataloader')
     check_checkpoint(cfg)

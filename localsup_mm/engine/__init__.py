@@ -1,6 +1,6 @@
 """Training: optimizer wrappers, distribution, checks and hooks."""
 
-from .checkpoint import read_checkpoint
+from .checkpoint import check_weights, read_checkpoint
 from .hooks import (
     AtomicLocalBackend,
     PeakMemoryHook,
@@ -38,6 +38,7 @@ __all__ = [
     'check_data',
     'check_gradients',
     'check_model',
+    'check_weights',
     'read_checkpoint',
     'reconstruct',
 ]

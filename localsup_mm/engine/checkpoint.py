@@ -2,11 +2,13 @@
 
 import os.path as osp
 import pickle
+import re
 from typing import Any
 
 import torch
+from torch import nn
 
-__all__ = ['read_checkpoint']
+__all__ = ['check_weights', 'read_checkpoint']
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -31,11 +33,19 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
+        reason = re.search(
+            r'(?i)unsupported (global|class).*?(?=\.\s|\n|$)', str(error)
+        )
+        if reason is None:
+            raise ValueError(
+                '`checkpoint` should be a file that torch.save wrote, but '
+                f'got {path!r}. Download it again, or choose another.'
+            ) from None
         raise ValueError(
             '`checkpoint` should hold tensors and plain data only, but got '
-            f'{path!r}, which was refused: {_first_line(error)} Train with '
-            "default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook')); "
-            'nothing of the file was executed.'
+            f'{path!r}, which was refused: {reason[0]}. Nothing of it was '
+            'executed. Train with default_hooks=dict(checkpoint=dict(type='
+            "'SafeCheckpointHook')) to write plain data."
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise ValueError(
@@ -51,6 +61,37 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             'mmengine, or a state dict.'
         )
     return checkpoint
+
+
+def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
+    """Check that a checkpoint has the weights of a model to be evaluated.
+
+    Aux nets may be missing or in excess: evaluation does not use them.
+
+    Args:
+        model (nn.Module): The bare model.
+        checkpoint (dict): What :func:`read_checkpoint` returned.
+        path (str): Its file, for the message.
+
+    Raises:
+        ValueError: If a weight is missing or has another shape.
+    """
+    found = checkpoint.get('state_dict', checkpoint)
+    found = {k.removeprefix('module.'): v for k, v in found.items()}
+    wrong = [
+        key
+        for key, tensor in model.state_dict().items()
+        if 'local_supervision.' not in key
+        and not key.endswith('num_batches_tracked')
+        and getattr(found.get(key), 'shape', None) != tensor.shape
+    ]
+    if wrong:
+        raise ValueError(
+            f'`checkpoint` should fit {type(model).__name__} of the config, '
+            f'but got {path!r} with no or another {wrong[0]!r} and '
+            f'{len(wrong) - 1} more such weights. Give the config it was '
+            'trained with.'
+        )
 
 
 def _first_line(error: Exception) -> str:

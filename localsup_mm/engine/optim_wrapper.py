@@ -130,17 +130,22 @@ class LocalBackwardMixin:
         values = torch.stack(
             [value.float() for value in self._local_losses.values()]
         ).tolist()
-        for key, value in zip(self._local_losses, values):
+        # each term before their sum, so that the message names the term
+        for key, value in sorted(zip(self._local_losses, values), key=_is_sum):
             if not math.isfinite(value):
                 name, key = key.split('.', 1)
                 raise FloatingPointError(
                     f'`{key}` of {name} should be finite, but got {value}. '
                     'No parameter was changed in this iteration: resume '
-                    'from the last checkpoint with a lower learning rate, '
+                    'from a checkpoint before it with a lower learning rate, '
                     'with clip_grad, or without AMP.'
                 )
             self.message_hub.update_scalar(f'train/{key}', value)
         self._local_losses.clear()
+
+
+def _is_sum(item: tuple[str, float]) -> bool:
+    return item[0].endswith('.loss')
 
 
 @OPTIM_WRAPPERS.register_module()

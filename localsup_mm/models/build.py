@@ -17,25 +17,32 @@ _DISTRIBUTIONS = {
 
 
 def build_part(
-    cfg: Optional[dict], in_channels: Optional[int] = None
-) -> Optional[nn.Module]:
+    cfg: dict, argument: str, in_channels: Optional[int] = None
+) -> nn.Module:
     """Build a backbone, neck, head or decoder.
 
     Args:
-        cfg (dict, optional): Config with a ``type`` of this package, of the
-            current default scope or of a host (``'mmseg.FCNHead'``).
-        in_channels (int, optional): For parts that take ``in_channels`` and
-            whose config has none. Defaults to None.
+        cfg (dict): Config with a ``type`` of this package, of the current
+            default scope or of a host (``'mmseg.FCNHead'``).
+        argument (str): What it is in the config, for messages.
+        in_channels (int, optional): What a part that takes ``in_channels``
+            should have; filled in where the config has none. Defaults to
+            None.
 
     Returns:
-        nn.Module, optional: The part; None for None.
+        nn.Module: The part.
 
     Raises:
+        TypeError: If the config is no dict with a type.
+        ValueError: If the config has other ``in_channels``.
         ImportError: If the host is not installed.
         KeyError: If no registry knows the type.
     """
-    if cfg is None:
-        return None
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise TypeError(
+            f'`{argument}` should be a dict with a type, but got {cfg!r}. '
+            "Write e.g. dict(type='mmseg.FCNHead', ...)."
+        )
     cfg = _drop_scope(dict(cfg))
     part = cfg['type']
     if isinstance(part, str):
@@ -50,7 +57,12 @@ def build_part(
             for cls in part.__mro__
         )
     ):
-        cfg.setdefault('in_channels', in_channels)
+        found = cfg.setdefault('in_channels', in_channels)
+        if found != in_channels:
+            raise ValueError(
+                f'`in_channels` of {argument} should be {in_channels}, as '
+                f'the trace found, but got {found!r}. Leave it out.'
+            )
     return MODELS.build(cfg)
 
 

@@ -41,10 +41,11 @@ def LocalBackbone(
         ValueError: As :func:`supervise_locally`.
         TypeError: As :func:`supervise_locally`.
     """
-    cfg = dict(backbone)
     if pretrained is not None:
-        cfg['pretrained'] = pretrained
-    return supervise_locally(build_part(cfg), local_modules, input_size)
+        backbone = dict(backbone, pretrained=pretrained)
+    return supervise_locally(
+        build_part(backbone, 'backbone'), local_modules, input_size
+    )
 
 
 def supervise_locally(
@@ -84,6 +85,12 @@ def supervise_locally(
             '`backbone` should be a plain backbone, but got a '
             f'{type(backbone).__name__} that is locally supervised already. '
             'Give all its local_modules at once.'
+        )
+    if not isinstance(local_modules, (list, tuple)):
+        raise TypeError(
+            '`local_modules` should be a list of dicts, but got '
+            f'{local_modules!r}. Write [dict(boundary=..., ...), ...]; an '
+            'empty list is end-to-end training.'
         )
     for cfg in local_modules:
         if not isinstance(cfg, dict) or not isinstance(

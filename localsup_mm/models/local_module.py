@@ -67,13 +67,16 @@ class LocalModule(BaseModule):
         self.boundary = boundary
         self.name = name
         channels = boundary.channels
+        self.decoder = self.aux_neck = self.aux_head = None
         if decoder is not None:
-            decoder = {'type': 'ReconstructionDecoder', **decoder}
-        self.decoder = build_part(decoder, channels)
-        self.aux_neck = build_part(aux_neck, channels)
+            if isinstance(decoder, dict):
+                decoder = {'type': 'ReconstructionDecoder', **decoder}
+            self.decoder = build_part(decoder, 'decoder', channels)
         if aux_neck is not None:
+            self.aux_neck = build_part(aux_neck, 'aux_neck', channels)
             channels = aux_neck.get('out_channels', channels)
-        self.aux_head = build_part(aux_head, channels)
+        if aux_head is not None:
+            self.aux_head = build_part(aux_head, 'aux_head', channels)
 
     def loss(
         self, feats: Tensor, inputs: Tensor, data_samples: Any

@@ -99,10 +99,10 @@ class ReconstructionDecoder(BaseModule):
                 )
             )
         self.last = nn.Conv2d(channels[-1], 3, 3, padding=1)
-        # Buffers follow the module's device, but are no part of what is
-        # learned: a checkpoint does not hold them.
-        self.register_buffer('mean', None, persistent=False)
-        self.register_buffer('std', None, persistent=False)
+        # No buffers: a checkpoint does not hold them, and EMA, which copies
+        # the model before they are known, pairs buffers by position.
+        self.mean: Optional[Tensor] = None
+        self.std: Optional[Tensor] = None
         if mean is not None:
             self.set_normalization(mean, std)
 
@@ -116,13 +116,8 @@ class ReconstructionDecoder(BaseModule):
                 channel.
             std (Sequence[float]): Likewise.
         """
-        device = self.last.weight.device
-        self.mean = torch.as_tensor(
-            mean, dtype=torch.float32, device=device
-        ).reshape(1, -1, 1, 1)
-        self.std = torch.as_tensor(
-            std, dtype=torch.float32, device=device
-        ).reshape(1, -1, 1, 1)
+        self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
+        self.std = torch.as_tensor(std).float().reshape(1, -1, 1, 1)
 
     def forward(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
         """Logits of the image.
@@ -176,6 +171,9 @@ class ReconstructionDecoder(BaseModule):
                 "optim_wrapper=dict(type='LocalOptimWrapper'), which takes "
                 'them from the data preprocessor.'
             )
+        if self.mean.device != inputs.device:
+            self.mean = self.mean.to(inputs.device)
+            self.std = self.std.to(inputs.device)
         return ((inputs * self.std + self.mean) / 255).clamp(0, 1)
 
     def loss(

@@ -110,7 +110,7 @@ def test_nan_names_the_module_and_changes_nothing():
         head.fc.bias[0] = math.nan
     before = {n: p.clone() for n, p in model.named_parameters()}
     with pytest.raises(
-        FloatingPointError, match=r'`loss` of local_1.*but got nan'
+        FloatingPointError, match=r'`loss_ce` of local_1.*but got nan'
     ):
         train_step(model, wrapper)
     for name, parameter in model.named_parameters():

@@ -95,3 +95,18 @@ def test_plain_optim_wrapper_is_told_what_to_do():
     inputs, labels = make_batch()
     with pytest.raises(RuntimeError, match="type='LocalOptimWrapper'"):
         model(inputs, labels, mode='loss')
+
+
+def test_in_channels_other_than_the_trace():
+    with pytest.raises(ValueError, match=r'aux_head should be 8.*but got 7'):
+        LocalModule(BOUNDARY, aux_head=dict(FCN, in_channels=7))
+
+
+@pytest.mark.parametrize(
+    ('part', 'value'),
+    [('decoder', 'Decoder'), ('aux_head', {}), ('aux_neck', 3)],
+)
+def test_part_without_a_type(part, value):
+    cfg = {'aux_head': FCN, part: value}
+    with pytest.raises(TypeError, match=f'`{part}`.*{value!r}'):
+        LocalModule(BOUNDARY, **cfg)

@@ -158,3 +158,9 @@ def test_supervised_twice():
 def test_local_module_without_boundary(bad):
     with pytest.raises(TypeError, match='boundary'):
         supervise_locally(nn.Conv2d(3, 4, 3), [bad])
+
+
+@pytest.mark.parametrize('bad', [None, 3, 'layer1.0', dict(boundary='0')])
+def test_local_modules_that_are_no_list(bad):
+    with pytest.raises(TypeError, match='`local_modules` should be a list'):
+        supervise_locally(nn.Conv2d(3, 4, 3), bad)

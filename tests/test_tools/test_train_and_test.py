@@ -54,7 +54,15 @@ def test_killed_and_resumed_equals_uninterrupted(
         config, whole = make_config(INFOPRO, workers), tmp_path / 'whole'
         run_tool('train.py', config, '--work-dir', whole)
     cut = tmp_path / 'cut'
-    process = start_tool('train.py', str(config), '--work-dir', str(cut))
+    # it validates where the uninterrupted run does not: that changes nothing
+    process = start_tool(
+        'train.py',
+        str(config),
+        '--work-dir',
+        str(cut),
+        '--cfg-options',
+        'train_cfg.val_interval=2',
+    )
     deadline = time.monotonic() + 300
     while not (cut / 'iter_4.pth').exists():
         assert time.monotonic() < deadline
@@ -242,7 +250,7 @@ train_cfg = dict(max_iters=4, val_interval=4)
         '-m',
         'torch.distributed.run',
         '--nproc_per_node=2',
-        '--master_port=0',
+        '--standalone',
         str(ROOT / 'tools' / 'train.py'),
         str(config),
         '--launcher',
@@ -251,8 +259,40 @@ train_cfg = dict(max_iters=4, val_interval=4)
         str(tmp_path),
     ]
     done = subprocess.run(
-        command, env=environment(), capture_output=True, text=True
+        command,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
     assert len(checkpoint['random_states']) == 2
+
+
+def test_checkpoint_of_another_network(trained, make_config, tmp_path):
+    _, work_dir, _ = trained
+    other = make_config('e2e/deeplabv3_r50_cityscapes.py')
+    path = work_dir / 'iter_8.pth'
+    output = run_tool(
+        'test.py',
+        other,
+        path,
+        '--cfg-options',
+        'model.decode_head.in_channels=256',
+        'model.auxiliary_head.in_channels=128',
+        expect=1,
+    )
+    assert f"'{path}' with no or another" in output
+
+
+def test_resume_from_weights_only(trained, tmp_path):
+    config, work_dir, _ = trained
+    path = tmp_path / 'published.pth'
+    run_tool(
+        'model_converters/export_checkpoint.py', work_dir / 'iter_8.pth', path
+    )
+    output = run_tool(
+        'train.py', config, '--work-dir', tmp_path, '--resume', path, expect=1
+    )
+    assert f"'{path}' without ['message_hub', 'optimizer']" in output

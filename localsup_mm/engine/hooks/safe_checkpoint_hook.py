@@ -103,6 +103,17 @@ class SafeCheckpointHook(CheckpointHook):
         else:
             _set_random_states(states)
 
+    def before_val(self, runner: Runner) -> None:
+        """Note the random states, from which a validation draws too."""
+        self._states_before_val = _get_random_states()
+
+    def after_val(self, runner: Runner) -> None:
+        """Training goes on as if there had been no validation.
+
+        The checkpoint of this iteration was written before it.
+        """
+        _set_random_states(self._states_before_val)
+
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict
     ) -> None:
