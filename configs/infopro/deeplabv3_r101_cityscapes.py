@@ -32,7 +32,7 @@ model = dict(
                     num_classes=19,
                     norm_cfg=_base_.norm_cfg,
                     align_corners=True,
-                    # the authors leave torch's defaults
+                    # the authors do not initialize aux nets
                     init_cfg=None,
                     loss_decode=dict(
                         type='mmseg.CrossEntropyLoss',

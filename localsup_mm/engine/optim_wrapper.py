@@ -1,10 +1,10 @@
 """How a local loss becomes gradients."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Callable, Optional, Union
+from typing import Optional, Union
 
 import torch
 from mmengine.device import get_device
@@ -40,15 +40,16 @@ class LocalBackwardMixin:
     """
 
     _checked_model: Optional[nn.Module] = None
-    _parameters: Optional[dict] = None
+    _local_losses: Optional[dict[str, Tensor]] = None
+    _reductions: Sequence[Callable[[], None]] = ()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """The host's context, with a step lent to the model."""
         self.check_model(model)
         bare = model.module if is_model_wrapper(model) else model
-        self._local_losses: dict[str, Tensor] = {}
-        self._reductions: list[Callable[[], None]] = []
+        self._local_losses = {}
+        self._reductions = []
         step = LocalStep(partial(self.local_backward, model=model, bare=bare))
         with super().optim_context(model), lend_step(bare, step):
             yield
@@ -120,7 +121,7 @@ class LocalBackwardMixin:
         """As the host, once the gradients of all processes are in."""
         for finish in self._reductions:
             finish()
-        self._reductions.clear()
+        self._reductions = []
         super().step(**kwargs)
 
     def _report_local_losses(self) -> None:
@@ -141,7 +142,7 @@ class LocalBackwardMixin:
                     'with clip_grad, or without AMP.'
                 )
             self.message_hub.update_scalar(f'train/{key}', value)
-        self._local_losses.clear()
+        self._local_losses = None
 
 
 def _is_sum(item: tuple[str, float]) -> bool:

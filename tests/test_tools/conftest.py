@@ -1,14 +1,9 @@
-"""A tiny data set, a tiny config on top of the project's, and processes."""
+"""A tiny data set, and a tiny config on top of one of the project's."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from processes import ROOT, run_tool
 
 TINY = """
 _base_ = ['{root}/configs/{config}']
@@ -86,37 +81,3 @@ def make_config(mini_cityscapes, tmp_path_factory):
         return path
 
     return make
-
-
-def environment():
-    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    env.pop('LOCAL_RANK', None)
-    return env
-
-
-def start_tool(tool, *args):
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / 'tools' / tool), *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(),
-    )
-
-
-def run_tool(tool, *args, expect=0):
-    process = start_tool(tool, *map(str, args))
-    output = process.communicate(timeout=600)[0]
-    assert (process.returncode == 0) == (expect == 0), output[-3000:]
-    return output
-
-
-def read_scalars(work_dir, key):
-    """Iteration to value, over all runs in a work dir; the last one counts."""
-    values = {}
-    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            if key in record:
-                values[record['step']] = record[key]
-    return values

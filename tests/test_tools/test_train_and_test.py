@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, environment, read_scalars, run_tool, start_tool
 from mmengine.config import Config
 from mmengine.runner import Runner
+from processes import ROOT, environment, read_scalars, run_tool, start_tool
 
 INFOPRO = 'infopro/deeplabv3_r18_k4_cityscapes.py'
 KEYS = ('loss', 'local_0.loss_recon', 'local_2.loss_ce')

@@ -1,0 +1,43 @@
+"""The project's commands, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment():
+    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    env.pop('LOCAL_RANK', None)
+    return env
+
+
+def start_tool(tool, *args):
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / 'tools' / tool), *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+    )
+
+
+def run_tool(tool, *args, expect=0):
+    process = start_tool(tool, *map(str, args))
+    output = process.communicate(timeout=600)[0]
+    assert (process.returncode == 0) == (expect == 0), output[-3000:]
+    return output
+
+
+def read_scalars(work_dir, key):
+    """Iteration to value, over all runs in a work dir; the last one counts."""
+    values = {}
+    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if key in record:
+                values[record['step']] = record[key]
+    return values
