@@ -92,7 +92,11 @@ class LocalSupervision(BaseModule):
         return x
 
     def _is_active(self) -> bool:
-        return self.step is not None and torch.is_grad_enabled()
+        return (
+            self.training
+            and self.step is not None
+            and torch.is_grad_enabled()
+        )
 
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict

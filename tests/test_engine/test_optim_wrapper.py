@@ -156,3 +156,12 @@ def test_no_grad_forward_needs_no_step():
     inputs, labels = make_batch()
     with torch.no_grad():
         model(inputs, labels, mode='loss')
+
+
+def test_backbone_in_eval_mode_is_the_host():
+    """As a host may freeze it: no local loss, gradients as without us."""
+    local, plain = build_model(CASE), build_model(CASE, is_local=False)
+    for model, cls in ((local, LocalOptimWrapper), (plain, OptimWrapper)):
+        model.backbone.eval()
+        train_step(model, cls(optimizer=NoStep(model)))
+    assert_close(gradients(local), gradients(plain), rtol=0, atol=0)
