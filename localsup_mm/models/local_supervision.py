@@ -93,9 +93,7 @@ class LocalSupervision(BaseModule):
 
     def _is_active(self) -> bool:
         return (
-            self.training
-            and self.step is not None
-            and torch.is_grad_enabled()
+            self.training and self.step is not None and torch.is_grad_enabled()
         )
 
     def _at_start(

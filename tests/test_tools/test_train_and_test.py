@@ -45,7 +45,9 @@ def test_checkpoint_is_plain_data(trained):
     assert len(scalars['train/loss']['log_history']) == 8
 
 
-@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'workers', [0, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_killed_and_resumed_equals_uninterrupted(
     make_config, trained, tmp_path, workers
 ):
