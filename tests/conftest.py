@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny_config import make_config, mini_cityscapes  # noqa: E402, F401
+from tiny_config import make_config, mini_cityscapes  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
