@@ -12,44 +12,10 @@
 # Four GPUs:  bash tools/dist_train.sh \
 #             configs/infopro/deeplabv3_r50_cityscapes.py 4 \
 #             --cfg-options train_dataloader.batch_size=2
-_base_ = ['../e2e/deeplabv3_r50_cityscapes.py']
+_base_ = ['./deeplabv3_r101_cityscapes.py']
+local_module = _base_.model.backbone.local_modules[0]
+local_module.boundary = 'layer3.3'
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='LocalBackbone',
-        backbone=_base_.model.backbone,
-        local_modules=[
-            dict(
-                boundary='layer3.3',
-                decoder=dict(
-                    type='ReconstructionDecoder',
-                    channels=(128, 32, 12),
-                    norm_cfg=_base_.norm_cfg,
-                    loss_weight=1.5,
-                ),
-                aux_head=dict(
-                    type='mmseg.FCNHead',
-                    channels=512,
-                    num_convs=1,
-                    concat_input=False,
-                    dropout_ratio=0.1,
-                    num_classes=19,
-                    norm_cfg=_base_.norm_cfg,
-                    align_corners=True,
-                    # as for R101
-                    init_cfg=None,
-                    loss_decode=dict(
-                        type='mmseg.CrossEntropyLoss',
-                        avg_non_ignore=True,
-                        loss_weight=1.0,
-                    ),
-                ),
-            )
-        ],
-    )
-)
-optim_wrapper = dict(type='LocalOptimWrapper')
-model_wrapper_cfg = dict(type='LocalDistributedDataParallel')
-default_hooks = dict(
-    reconstruction=dict(type='ReconstructionHook', interval=4000)
+    pretrained='open-mmlab://resnet50_v1c',
+    backbone=dict(backbone=dict(depth=50), local_modules=[local_module]),
 )

@@ -263,6 +263,7 @@ train_cfg = dict(max_iters=4, val_interval=4)
     done = subprocess.run(
         command,
         env=environment(),
+        cwd=tmp_path,  # where mmengine leaves its .dist_test
         capture_output=True,
         text=True,
         timeout=300,
