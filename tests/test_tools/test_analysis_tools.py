@@ -8,7 +8,7 @@ def test_benchmark_step():
         'analysis_tools/benchmark_step.py',
         '--config',
         str(ROOT / 'configs/infopro/deeplabv3_r18_k4_cityscapes.py'),
-        *('--crop', '64x64', '--pairs', '1', '--contenders'),
+        *('--crop', '64x64', '--pairs', '2', '--contenders'),
     )
     assert 'hand-written' in output
 
