@@ -26,6 +26,8 @@ def test_all_names_exist(name):
 def test_core_imports_torch_and_mmengine_only():
     allowed = {'torch', 'mmengine', 'numpy', 'localsup_mm'}
     for path in ROOT.rglob('*.py'):
+        if path.parent.name in ('backbones', 'datasets'):
+            continue  # on top of a host; imported by the configs that use them
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.Import):

@@ -47,7 +47,9 @@ def build_part(
     part = cfg['type']
     if isinstance(part, str):
         _check_host(part)
-        part = MODELS.get(part)
+        # the default scope's registry knows a host's types by short names
+        with MODELS.switch_scope_and_registry(None) as registry:
+            part = registry.get(part)
     # a host's class hands what it does not name itself to its base
     if (
         in_channels is not None

@@ -71,14 +71,17 @@ def trace_backbone(
     modes = {m: m.training for m in backbone.modules()}
     # Reentrant checkpointing would hide its inside from the graph.
     checkpointed = [
-        m for m in backbone.modules() if getattr(m, 'with_cp', False)
+        (m, flag)
+        for m in backbone.modules()
+        for flag in _CHECKPOINT_FLAGS
+        if getattr(m, flag, False)
     ]
     handles = []
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     try:
         backbone.train()
-        for module in checkpointed:
-            module.with_cp = False
+        for module, flag in checkpointed:
+            setattr(module, flag, False)
         for name, module in backbone.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 # SyncBN refuses CPU tensors in training; the graph is alike.
@@ -105,8 +108,8 @@ def trace_backbone(
             handle.remove()
         for module, training in modes.items():
             module.training = training
-        for module in checkpointed:
-            module.with_cp = True
+        for module, flag in checkpointed:
+            setattr(module, flag, True)
     outputs = [t.grad_fn for t in tree_leaves(output) if isinstance(t, Tensor)]
     parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
@@ -121,3 +124,7 @@ def trace_backbone(
 
 def _bind(function, name: str):
     return lambda *args: function(name, *args)
+
+
+# attributes by which the hosts' layers checkpoint; DenseNet's is the second
+_CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')
