@@ -17,11 +17,13 @@ from .optim_wrapper import (
     LocalOptimWrapper,
 )
 from .setup_check import (
+    check_batches,
     check_classes,
     check_data,
     check_gradients,
     check_model,
 )
+from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
     'AtomicLocalBackend',
@@ -34,6 +36,8 @@ __all__ = [
     'ReconstructionHook',
     'SafeCheckpointHook',
     'SetupCheckHook',
+    'WarmupCosineLR',
+    'check_batches',
     'check_classes',
     'check_data',
     'check_gradients',

@@ -1,14 +1,21 @@
 """What can be known to be wrong before the first iteration."""
 
+import hashlib
+import inspect
 import os.path as osp
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
 from mmengine.model import is_model_wrapper
+from mmengine.registry import DATASETS
 from mmengine.utils import scandir
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
 
 from ..models import (
     LocalModule,
@@ -18,7 +25,13 @@ from ..models import (
 )
 from .model_wrapper import LocalDistributedDataParallel
 
-__all__ = ['check_classes', 'check_data', 'check_gradients', 'check_model']
+__all__ = [
+    'check_batches',
+    'check_classes',
+    'check_data',
+    'check_gradients',
+    'check_model',
+]
 
 
 def check_model(model: nn.Module) -> None:
@@ -137,6 +150,33 @@ _HEADS = (
 )
 
 
+def check_batches(model: nn.Module, loader: DataLoader) -> None:
+    """Check that no batch is smaller than a head allows.
+
+    Args:
+        model (nn.Module): The bare model.
+        loader (DataLoader): Of the training data.
+
+    Raises:
+        ValueError: If one is, the last of an epoch included.
+    """
+    smallest = max(
+        (getattr(module, 'min_batch_size', 1) for module in model.modules()),
+        default=1,
+    )
+    # the wrapped sampler of one that draws batches by itself is unknown
+    batch = loader.batch_size or smallest
+    if isinstance(loader.sampler, DefaultSampler) and not loader.drop_last:
+        batch = len(loader.sampler) % batch or batch
+    if batch < smallest:
+        raise ValueError(
+            f'`train_dataloader` should have batches of at least {smallest} '
+            f'images for the contrastive loss, but got one of {batch}: '
+            f'{len(loader.sampler)} images in batches of '
+            f'{loader.batch_size}. Change batch_size, or set drop_last=True.'
+        )
+
+
 def check_data(cfg: Config, loader: str) -> None:
     """Check that the files of a data loader's data sets are there.
 
@@ -148,8 +188,14 @@ def check_data(cfg: Config, loader: str) -> None:
     Raises:
         FileNotFoundError: If a folder is missing or, for Cityscapes, holds
             no label images; it says what to run.
+        ValueError: If a file of a data set with known checksums is corrupt.
     """
+    scope = cfg.get('default_scope')
     for dataset in _find_datasets(cfg.get(loader) or {}):
+        cls = _find_class(dataset, scope)
+        _check_files(cls, dataset)
+        if _downloads(cls, dataset):
+            continue
         root = dataset.get('data_root') or ''
         is_cityscapes = str(dataset.get('type')).endswith('CityscapesDataset')
         make = (
@@ -180,6 +226,41 @@ def check_data(cfg: Config, loader: str) -> None:
                 f'`{loader}.dataset.data_root` should hold label images '
                 f'*_gtFine_labelTrainIds.png, but got {root!r} without any. '
                 f'Run: CITYSCAPES_DATASET={root} csCreateTrainIdLabelImgs'
+            )
+
+
+def _find_class(dataset: dict, scope: Optional[str]) -> Optional[type]:
+    cls = dataset.get('type')
+    if isinstance(cls, str):
+        with DATASETS.switch_scope_and_registry(scope) as registry:
+            cls = registry.get(cls)
+    return cls
+
+
+def _downloads(cls: Optional[type], dataset: dict) -> bool:
+    parameter = inspect.signature(cls).parameters.get('download') if cls else 0
+    return bool(parameter) and dataset.get('download', parameter.default)
+
+
+def _check_files(cls: Optional[type], dataset: dict) -> None:
+    """Name a corrupt file, which mmpretrain's CIFAR would download again."""
+    folder = getattr(cls, 'base_folder', None)
+    if folder is None:
+        return
+    files = [
+        *getattr(cls, 'train_list', []),
+        *getattr(cls, 'test_list', []),
+    ]
+    for name, md5 in files:
+        path = Path(dataset.get('data_root') or '', folder, name)
+        if not path.is_file():
+            continue
+        found = hashlib.md5(path.read_bytes()).hexdigest()
+        if found != md5:
+            raise ValueError(
+                f'`{path}` should have md5 {md5!r}, but got {found!r}. It is '
+                'incomplete or another file: delete it, and the next run '
+                'downloads the data set again.'
             )
 
 

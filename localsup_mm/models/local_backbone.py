@@ -1,12 +1,13 @@
 """Any host's backbone, locally supervised."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from torch import nn
 
 from .build import build_part
+from .local_module_rule import expand_local_modules
 from .local_supervision import LocalSupervision
 from .trace import trace_backbone
 
@@ -16,7 +17,7 @@ __all__ = ['LocalBackbone', 'supervise_locally']
 @MODELS.register_module()
 def LocalBackbone(
     backbone: dict,
-    local_modules: Sequence[dict],
+    local_modules: Union[dict, Sequence[dict]],
     input_size: Optional[tuple[int, int]] = None,
     pretrained: Optional[str] = None,
 ) -> nn.Module:
@@ -28,7 +29,9 @@ def LocalBackbone(
 
     Args:
         backbone (dict): Config of any backbone, as its host writes it.
-        local_modules (Sequence[dict]): See :func:`supervise_locally`.
+        local_modules (Sequence[dict] | dict): See
+            :func:`supervise_locally`; a dict holds the arguments of
+            :func:`expand_local_modules`, one rule for all.
         input_size (tuple[int, int], optional): See :func:`trace_backbone`.
             Defaults to None.
         pretrained (str, optional): Set by mmseg's segmentors; handed on to
@@ -43,6 +46,8 @@ def LocalBackbone(
     """
     if pretrained is not None:
         backbone = dict(backbone, pretrained=pretrained)
+    if isinstance(local_modules, dict):
+        local_modules = expand_local_modules(**local_modules)
     return supervise_locally(
         build_part(backbone, 'backbone'), local_modules, input_size
     )

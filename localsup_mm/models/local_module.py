@@ -74,7 +74,11 @@ class LocalModule(BaseModule):
             self.decoder = build_part(decoder, 'decoder', channels)
         if aux_neck is not None:
             self.aux_neck = build_part(aux_neck, 'aux_neck', channels)
-            channels = aux_neck.get('out_channels', channels)
+            channels = getattr(
+                self.aux_neck,
+                'out_channels',
+                aux_neck.get('out_channels', channels),
+            )
         if aux_head is not None:
             self.aux_head = build_part(aux_head, 'aux_head', channels)
 
@@ -105,7 +109,13 @@ class LocalModule(BaseModule):
 
 
 def _head_loss(head: nn.Module, feats: tuple, data_samples: Any) -> dict:
+    kwargs = {}
     # mmseg's heads want their train_cfg as well, which they do not read
     if 'train_cfg' in inspect.signature(head.loss).parameters:
-        return head.loss(feats, data_samples, train_cfg=None)
-    return head.loss(feats, data_samples)
+        kwargs['train_cfg'] = None
+    losses = head.loss(feats, data_samples, **kwargs)
+    # 'loss' is the host's name for the sum, in the log
+    return {
+        'loss_task' if key == 'loss' else key: value
+        for key, value in losses.items()
+    }

@@ -9,6 +9,9 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .norm import build_norm
+from .resized_conv import conv_of_resized, resize
+
 __all__ = ['ReconstructionDecoder']
 
 
@@ -94,7 +97,7 @@ class ReconstructionDecoder(BaseModule):
             self.hidden.append(
                 nn.Sequential(
                     nn.Conv2d(width, out, kernel, padding=kernel // 2),
-                    _build_norm(norm_cfg, out),
+                    build_norm(norm_cfg, out),
                     nn.ReLU(inplace=True),
                 )
             )
@@ -132,12 +135,13 @@ class ReconstructionDecoder(BaseModule):
         x = feats[-1]
         start = x.shape[-2:]
         if self.resizes_first:
-            x = self.hidden[0](_resize(x, size))
+            conv, norm, relu = self.hidden[0]
+            x = relu(norm(conv_of_resized(x, conv, size)))
         else:
             steps = len(self.hidden)
             for i, conv in enumerate(self.hidden, 1):
                 x = conv(x)
-                x = _resize(
+                x = resize(
                     x,
                     [
                         round(a * (b / a) ** (i / steps))
@@ -191,18 +195,3 @@ class ReconstructionDecoder(BaseModule):
         logits = self(feats, inputs.shape[-2:])
         loss = F.binary_cross_entropy_with_logits(logits, self.restore(inputs))
         return dict(loss_recon=self.loss_weight * loss)
-
-
-def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(
-        x, size=tuple(size), mode='bilinear', align_corners=True
-    )
-
-
-def _build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:
-    if norm_cfg is None:
-        return nn.BatchNorm2d(channels)
-    cfg = dict(norm_cfg)
-    requires_grad = cfg.pop('requires_grad', True)
-    norm = MODELS.build(dict(cfg, num_features=channels))
-    return norm.requires_grad_(requires_grad)

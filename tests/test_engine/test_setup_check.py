@@ -4,10 +4,18 @@ import pytest
 import torch
 from cases import CASES, build_model
 from mmengine.config import Config
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch import nn
+from torch.utils.data import DataLoader
 
 from localsup_mm import supervise_locally
-from localsup_mm.engine import check_classes, check_data, check_model
+from localsup_mm.engine import (
+    check_batches,
+    check_classes,
+    check_data,
+    check_model,
+)
+from localsup_mm.models import SupConHead
 
 CITYSCAPES = dict(
     type='CityscapesDataset',
@@ -111,3 +119,46 @@ def test_unknown_normalization():
     )
     with pytest.raises(ValueError, match='Sequential has no data prepr'):
         check_model(net)
+
+
+def cifar(root, **kwargs):
+    dataset = dict(type='CIFAR10', data_root=str(root), **kwargs)
+    loader = dict(dataset=dataset)
+    return Config(dict(train_dataloader=loader, default_scope='mmpretrain'))
+
+
+def test_data_set_that_downloads_itself_may_be_missing(tmp_path):
+    check_data(cifar(tmp_path / 'no'), 'train_dataloader')
+    with pytest.raises(FileNotFoundError, match='no'):
+        check_data(cifar(tmp_path / 'no', download=False), 'train_dataloader')
+
+
+def test_corrupt_file_is_named(tmp_path):
+    path = tmp_path / 'cifar-10-batches-py' / 'data_batch_3'
+    path.parent.mkdir()
+    path.write_bytes(b'truncated')
+    with pytest.raises(ValueError, match=f'{path}.*md5.*delete it'):
+        check_data(cifar(tmp_path), 'train_dataloader')
+
+
+@pytest.mark.parametrize(
+    ('images', 'batch', 'smallest'), [(9, 4, 1), (9, 1, 1), (1, 4, 1)]
+)
+def test_batch_of_one_for_the_contrastive_loss(images, batch, smallest):
+    model = nn.Sequential(SupConHead(4))
+    data = list(range(images))
+    loader = DataLoader(data, batch, sampler=DefaultSampler(data))
+    with pytest.raises(ValueError, match=f'at least 2.*one of {smallest}'):
+        check_batches(model, loader)
+    check_batches(nn.Sequential(nn.Linear(4, 4)), loader)
+
+
+def test_batches_large_enough_for_the_contrastive_loss():
+    model = nn.Sequential(SupConHead(4))
+    data = list(range(9))
+    for loader in (
+        DataLoader(data, 4, sampler=DefaultSampler(data), drop_last=True),
+        DataLoader(data, 3, sampler=DefaultSampler(data)),
+        DataLoader(data, 4, sampler=InfiniteSampler(data)),
+    ):
+        check_batches(model, loader)

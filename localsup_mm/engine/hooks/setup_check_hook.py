@@ -5,22 +5,22 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..setup_check import check_classes
+from ..setup_check import check_batches, check_classes
 
 __all__ = ['SetupCheckHook']
 
 
 @HOOKS.register_module()
 class SetupCheckHook(Hook):
-    """Check heads against the data set before iteration 0.
+    """Check heads against data set and batches before iteration 0.
 
     What can be checked from the model alone, the optimizer wrapper checks.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Raise a ValueError if a head has another number of classes."""
+        """Raise a ValueError if a head does not fit the data."""
         model = runner.model
-        check_classes(
-            model.module if is_model_wrapper(model) else model,
-            getattr(runner.train_dataloader.dataset, 'metainfo', {}),
-        )
+        model = model.module if is_model_wrapper(model) else model
+        loader = runner.train_dataloader
+        check_classes(model, getattr(loader.dataset, 'metainfo', {}))
+        check_batches(model, loader)

@@ -1,0 +1,120 @@
+"""One rule for all local modules of a network."""
+
+import copy
+from collections.abc import Sequence
+from typing import Optional, Union
+
+from .published_settings import LOSS_WEIGHTS, PARTITIONS, find_setting
+
+__all__ = ['expand_local_modules']
+
+
+def expand_local_modules(
+    num_local_modules: Optional[int] = None,
+    partition: Optional[str] = None,
+    boundaries: Optional[Sequence[str]] = None,
+    loss_weights: Union[str, Sequence[Sequence[float]], None] = None,
+    decoder: Optional[dict] = None,
+    aux_neck: Optional[dict] = None,
+    aux_head: Optional[dict] = None,
+) -> list[dict]:
+    """Write out local modules that share their aux nets' configs.
+
+    Local modules m = 0 .. K - 2 have a local loss. With ``loss_weights=((a,
+    b), (c, d))`` the weights of module m lie on the line from the first to
+    the last: ``lambda_1 = a + (c - a) r`` for its decoder and ``lambda_2 = b
+    + (d - b) r`` for its aux head, ``r = m / (K - 2)``, and r = 0 for K = 2.
+    An aux net of weight 0 is left out.
+
+    Args:
+        num_local_modules (int, optional): K. Defaults to None: one more than
+            ``boundaries``.
+        partition (str, optional): A network of ``PARTITIONS``. Defaults to
+            None: ``boundaries`` are given.
+        boundaries (Sequence[str], optional): Names of K - 1 submodules.
+            Defaults to None: ``partition`` is given.
+        loss_weights (str | Sequence, optional): A setting of
+            ``LOSS_WEIGHTS``, or ``((a, b), (c, d))``. Defaults to None: as
+            the configs of decoder and aux head have them.
+        decoder (dict, optional): As :class:`LocalModule`. Defaults to None.
+        aux_neck (dict, optional): As :class:`LocalModule`. Defaults to None.
+        aux_head (dict, optional): As :class:`LocalModule`. Defaults to None.
+
+    Returns:
+        list[dict]: One config for each :class:`LocalModule`.
+
+    Raises:
+        ValueError: If there is no such setting, or arguments contradict each
+            other.
+
+    Example:
+        >>> modules = expand_local_modules(
+        ...     boundaries=['layer1', 'layer2', 'layer3'],
+        ...     loss_weights=((6, 0), (1, 2)),
+        ...     decoder={}, aux_head=dict(type='SupConHead'))
+        >>> [m['decoder']['loss_weight'] for m in modules]
+        [6.0, 3.5, 1.0]
+        >>> [m['aux_head'] and m['aux_head']['loss_weight'] for m in modules]
+        [None, 1.0, 2.0]
+    """
+    boundaries = _find_boundaries(num_local_modules, partition, boundaries)
+    k = len(boundaries) + 1
+    if isinstance(loss_weights, str):
+        loss_weights = find_setting(
+            LOSS_WEIGHTS, 'loss_weights', loss_weights, k
+        )
+    local_modules = []
+    for m, boundary in enumerate(boundaries):
+        parts = dict(decoder=decoder, aux_neck=aux_neck, aux_head=aux_head)
+        parts = copy.deepcopy(parts)
+        if loss_weights is not None:
+            ratio = m / (k - 2) if k > 2 else 0.0
+            lambda_1, lambda_2 = (
+                first * (1 - ratio) + last * ratio
+                for first, last in zip(*loss_weights)
+            )
+            parts['decoder'] = _weigh(parts['decoder'], lambda_1)
+            parts['aux_head'] = _weigh(parts['aux_head'], lambda_2)
+            if parts['aux_head'] is None:
+                parts['aux_neck'] = None
+        local_modules.append(dict(boundary=boundary, **parts))
+    return local_modules
+
+
+def _find_boundaries(
+    num_local_modules: Optional[int],
+    partition: Optional[str],
+    boundaries: Optional[Sequence[str]],
+) -> list[str]:
+    if (partition is None) == (boundaries is None):
+        raise ValueError(
+            '`local_modules` should have either a partition or boundaries, '
+            f'but got {partition!r} and {boundaries!r}. Give one of them.'
+        )
+    if partition is not None:
+        if num_local_modules == 1:
+            return []
+        names = find_setting(
+            PARTITIONS, 'partition', partition, num_local_modules
+        )
+        return names.split()
+    if num_local_modules not in (None, len(boundaries) + 1):
+        raise ValueError(
+            '`num_local_modules` should be one more than there are '
+            f'boundaries, {len(boundaries) + 1}, but got '
+            f'{num_local_modules!r}. Leave it out.'
+        )
+    return list(boundaries)
+
+
+def _weigh(part: Optional[dict], weight: float) -> Optional[dict]:
+    """Give a part's loss its weight; None if that is 0."""
+    if part is None or weight == 0:
+        return None
+    # where the hosts keep it: mmpretrain's heads, mmseg's, ours
+    for key in ('loss', 'loss_decode'):
+        if isinstance(part.get(key), dict):
+            part[key]['loss_weight'] = weight
+            return part
+    part['loss_weight'] = weight
+    return part
