@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, init_default_scope
 from mmengine.structures import PixelData
+from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -22,35 +23,64 @@ FILES = sorted(
 def load(name):
     cfg = Config.fromfile(CONFIGS / name)
     init_default_scope(cfg.default_scope)
-    cfg.model.pretrained = None
     return cfg
 
 
-@pytest.mark.parametrize('name', FILES)
-def test_one_iteration(name):
-    cfg = load(name)
+def make_segmentation_tiny(cfg):
+    """The published depth and cuts, a fraction of the width; two images."""
+    cfg.model.pretrained = None
     backbone = cfg.model.backbone
     backbone = backbone.get('backbone', backbone)
-    # the published depth and cuts, a fraction of the width
     backbone.update(stem_channels=8, base_channels=8)
     expansion = 4 if backbone.depth >= 50 else 1
     cfg.model.decode_head.update(in_channels=64 * expansion, channels=8)
     cfg.model.auxiliary_head.update(in_channels=32 * expansion, channels=8)
     cfg.model.data_preprocessor.size = (64, 64)
+    labels = PixelData(data=torch.randint(19, (1, 64, 64)))
+    return dict(
+        inputs=[torch.randint(256, (3, 64, 64))] * 2,
+        data_samples=[SegDataSample(gt_sem_seg=labels)] * 2,
+    )
+
+
+def make_classification_tiny(cfg):
+    """The published network; two small images of one class."""
+    cfg.model.data_preprocessor = dict(
+        type='ClsDataPreprocessor', **cfg.data_preprocessor
+    )
+    size = 64 if 'imagenet' in cfg.filename else 16
+    return dict(
+        inputs=[torch.randint(256, (3, size, size)) for _ in range(2)],
+        data_samples=[DataSample().set_gt_label(3) for _ in range(2)],
+    )
+
+
+MAKE_TINY = {
+    'mmseg': make_segmentation_tiny,
+    'mmpretrain': make_classification_tiny,
+}
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_one_iteration(name):
+    cfg = load(name)
+    batch = MAKE_TINY[cfg.default_scope](cfg)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+    before = [p.clone() for p in model.parameters()]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     wrapper = OPTIM_WRAPPERS.build(
         dict(type=cfg.optim_wrapper.type, optimizer=optimizer)
     )
-    labels = PixelData(data=torch.randint(19, (1, 64, 64)))
-    batch = dict(
-        inputs=[torch.randint(256, (3, 64, 64))] * 2,
-        data_samples=[SegDataSample(gt_sem_seg=labels)] * 2,
-    )
     assert model.train_step(batch, wrapper)['loss'].isfinite()
+    # every part learns: no weight is left without a gradient
+    learned = [
+        not torch.equal(a, b) for a, b in zip(before, model.parameters())
+    ]
+    assert sum(learned) > 0.9 * len(learned)
 
 
 def local_module(cfg):
+    """The one local module of a segmentation config."""
     (module,) = cfg.model.backbone.local_modules
     return module
 

@@ -1,6 +1,7 @@
 """Each config is in the metafile of its method, and its name says what it is.
 
-``{model}_{backbone}[_k{K}][_{variant}]_{dataset}.py``
+``[{model}_]{backbone}[_k{K}][_{variant}]_{dataset}.py``; a classifier has no
+model beside its backbone.
 """
 
 import functools
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.fileio import load
+
+from localsup_mm.models import expand_local_modules
 
 ROOT = Path(__file__).parents[1]
 METHODS = sorted(
@@ -24,7 +27,7 @@ FILES = sorted(
 )
 WORD = '[a-z0-9-]+'
 NAME = re.compile(
-    rf'(?P<model>{WORD})_(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
+    rf'((?P<model>deeplabv3)_)?(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
     rf'(_(?P<variant>(?!k\d+_){WORD}))?_(?P<dataset>(?!k\d+$){WORD})'
 )
 # K of a name without one: the paper's headline setting
@@ -66,10 +69,13 @@ def test_metafile_is_consistent(method):
 def test_metadata_is_that_of_the_config(method):
     for model in read_metafile(method)['Models']:
         cfg = read_config(model['Config'])
-        found = (cfg.train_dataloader.batch_size, cfg.train_cfg.max_iters)
         metadata = model['Metadata']
-        expected = (metadata['Batch Size'], metadata['Iterations'])
-        assert found == expected, model['Name']
+        batch = cfg.train_dataloader.batch_size * metadata.get('GPUs', 1)
+        assert batch == metadata['Batch Size'], model['Name']
+        assert batch == cfg.auto_scale_lr.base_batch_size, model['Name']
+        budget = 'max_iters' if 'Iterations' in metadata else 'max_epochs'
+        expected = metadata.get('Iterations') or metadata['Epochs']
+        assert cfg.train_cfg[budget] == expected, model['Name']
 
 
 @pytest.mark.parametrize('path', FILES)
@@ -77,7 +83,10 @@ def test_name_says_what_it_is(path):
     name = parse(path)
     assert name is not None
     cfg = read_config(path)
-    k = len(cfg.model.backbone.get('local_modules', [])) + 1
+    local_modules = cfg.model.backbone.get('local_modules', [])
+    if isinstance(local_modules, dict):
+        local_modules = expand_local_modules(**local_modules)
+    k = len(local_modules) + 1
     assert k == int(name['k'] or HEADLINE[Path(path).parent.name])
     data_root = Path(cfg.train_dataloader.dataset.data_root)
     assert data_root.name.replace('_', '-') == name['dataset']
@@ -87,8 +96,7 @@ def test_name_says_what_it_is(path):
     'stem',
     [
         'deeplabv3',
-        'deeplabv3_r18',
-        'deeplabv3_r18_k4',
+        'resnet32_k4',
         'deeplabv3_r18_k0_cityscapes',
         'deeplabv3_r18_bs12_k4_cityscapes',
         'DeepLabV3_r18_cityscapes',
@@ -104,7 +112,8 @@ def test_other_names_are_refused(stem):
         ('deeplabv3_r101_cityscapes', (None, None, 'cityscapes')),
         ('deeplabv3_r18_k4_camvid', ('4', None, 'camvid')),
         ('deeplabv3_r101_bs12_cityscapes', (None, 'bs12', 'cityscapes')),
-        ('resnet_r110_k16_balanced_stl10', ('16', 'balanced', 'stl10')),
+        ('resnet110_k4_balanced_stl10', ('4', 'balanced', 'stl10')),
+        ('resnet32_cifar10', (None, None, 'cifar10')),
     ],
 )
 def test_parts_of_a_name(stem, expected):

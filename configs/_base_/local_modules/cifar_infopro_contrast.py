@@ -1,0 +1,7 @@
+# InfoPro with the contrastive loss: a decoder, and one conv and two
+# fully-connected layers (the authors' 1c2f, widen 1, feature width 128).
+local_modules = dict(
+    decoder=dict(type='ReconstructionDecoder', channels=(12,)),
+    aux_neck=dict(type='ConvPool', num_convs=1, fc_channels=(128,)),
+    aux_head=dict(type='SupConHead', feature_dim=128, temperature=0.07),
+)

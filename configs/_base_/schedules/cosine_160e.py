@@ -1,0 +1,14 @@
+# 160 epochs of SGD with Nesterov momentum, cosine learning rate with warm-up.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(
+        type='SGD', lr=0.8, momentum=0.9, nesterov=True, weight_decay=1e-4
+    ),
+)
+param_scheduler = dict(
+    type='WarmupCosineLR', end=160, warmup=10, warmup_lr=0.01
+)
+train_cfg = dict(by_epoch=True, max_epochs=160, val_interval=1)
+val_cfg = {}
+test_cfg = {}
+auto_scale_lr = dict(enable=False, base_batch_size=1024)

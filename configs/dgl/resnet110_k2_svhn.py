@@ -1,0 +1,19 @@
+# ResNet-110 on SVHN, DGL K=2: 3.61 +- 0.16 % test error published.
+_base_ = [
+    '../e2e/resnet110_svhn.py',
+    '../_base_/local_modules/cifar_dgl.py',
+]
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LocalBackbone',
+        backbone=_base_.model.backbone,
+        local_modules=dict(
+            partition='resnet110',
+            num_local_modules=2,
+            **_base_.local_modules,
+        ),
+    )
+)
+optim_wrapper = dict(type='LocalOptimWrapper')
+model_wrapper_cfg = dict(type='LocalDistributedDataParallel')

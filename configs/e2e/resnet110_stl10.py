@@ -1,0 +1,13 @@
+# ResNet-110 on STL-10, end to end: 22.27 +- 1.61 % test error published.
+_base_ = [
+    '../_base_/models/cifar_resnet.py',
+    '../_base_/datasets/stl10.py',
+    '../_base_/schedules/cosine_160e.py',
+    '../_base_/runtimes/classification.py',
+]
+model = dict(backbone=dict(depth=110))
+custom_imports = dict(
+    imports=['localsup_mm', 'localsup_mm.backbones', 'localsup_mm.datasets']
+)
+optim_wrapper = dict(optimizer=dict(lr=0.1))
+auto_scale_lr = dict(base_batch_size=128)

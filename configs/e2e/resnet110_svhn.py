@@ -1,0 +1,11 @@
+# ResNet-110 on SVHN, end to end: 3.07 +- 0.23 % test error published.
+_base_ = [
+    '../_base_/models/cifar_resnet.py',
+    '../_base_/datasets/svhn.py',
+    '../_base_/schedules/cosine_160e.py',
+    '../_base_/runtimes/classification.py',
+]
+model = dict(backbone=dict(depth=110))
+custom_imports = dict(
+    imports=['localsup_mm', 'localsup_mm.backbones', 'localsup_mm.datasets']
+)

@@ -1,0 +1,19 @@
+# ResNet-32 on CIFAR-10, greedy K=2: 10.30 +- 0.20 % test error published.
+_base_ = [
+    '../e2e/resnet32_cifar10.py',
+    '../_base_/local_modules/cifar_greedy.py',
+]
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LocalBackbone',
+        backbone=_base_.model.backbone,
+        local_modules=dict(
+            partition='resnet32',
+            num_local_modules=2,
+            **_base_.local_modules,
+        ),
+    )
+)
+optim_wrapper = dict(type='LocalOptimWrapper')
+model_wrapper_cfg = dict(type='LocalDistributedDataParallel')

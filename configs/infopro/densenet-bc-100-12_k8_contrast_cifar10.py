@@ -1,0 +1,4 @@
+# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=8, contrastive loss: 5.86 +- 0.18 %
+# test error published.
+_base_ = ['./densenet-bc-100-12_k2_contrast_cifar10.py']
+model = dict(backbone=dict(local_modules=dict(num_local_modules=8)))
