@@ -44,14 +44,14 @@ def make_segmentation_tiny(cfg):
 
 
 def make_classification_tiny(cfg):
-    """The published network; two small images of one class."""
+    """The published network; four small images of two classes."""
     cfg.model.data_preprocessor = dict(
         type='ClsDataPreprocessor', **cfg.data_preprocessor
     )
     size = 64 if 'imagenet' in cfg.filename else 16
     return dict(
-        inputs=[torch.randint(256, (3, size, size)) for _ in range(2)],
-        data_samples=[DataSample().set_gt_label(3) for _ in range(2)],
+        inputs=[torch.randint(256, (3, size, size)) for _ in range(4)],
+        data_samples=[DataSample().set_gt_label(i // 2) for i in range(4)],
     )
 
 

@@ -2,7 +2,8 @@
 
 Runs one training after the other through ``tools/train.py``. A run that is
 finished is not repeated and an interrupted one is resumed, so the same command
-goes on where it stopped. Writes ``accuracy.md`` and ``accuracy.csv``.
+goes on where it stopped. Writes ``accuracy.md``, ``accuracy.csv`` and
+``accuracy.png``, the metric over the course of the trainings.
 """
 
 import argparse
@@ -16,6 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+
+# of a config, of a seed: the metric after each evaluation
+Results = dict[str, dict[int, dict[int, float]]]
 TRAIN = Path(__file__).parents[1] / 'train.py'
 
 
@@ -28,31 +36,49 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--metric', default='mIoU', help='a key of the last evaluation'
     )
     parser.add_argument(
+        '--budget',
+        help='a config file merged onto each config, for all alike; e.g. '
+        'configs/_base_/budgets/cifar10_cpu.py',
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='for every training'
     )
     return parser.parse_args(argv)
 
 
-def read_metric(run: Path, metric: str) -> Optional[float]:
-    """The metric's last value in the logs of a finished run, if it is one."""
+def read_metric(run: Path, metric: str) -> Optional[dict[int, float]]:
+    """The metric after each evaluation of a finished run, if it is one."""
     if not (run / 'finished').exists():
         return None
-    values = [
-        record[metric]
+    values = {
+        record['step']: record[metric]
         for log in sorted(run.glob('*/vis_data/scalars.json'))
         for record in map(json.loads, log.read_text().splitlines())
         if metric in record
-    ]
+    }
     if not values:
         raise ValueError(
             f'`--metric` should be a key of the evaluation, but got '
             f'{metric!r}, which {run} has not. Look at its scalars.json.'
         )
-    return values[-1]
+    return dict(sorted(values.items()))
 
 
-def train(config: str, seed: int, run: Path, options: Sequence[str]) -> None:
+def train(
+    config: str,
+    seed: int,
+    run: Path,
+    budget: Optional[str],
+    options: Sequence[str],
+) -> None:
     run.mkdir(parents=True, exist_ok=True)
+    if budget is not None:
+        merged = run / Path(config).name
+        merged.write_text(
+            f'_base_ = [{str(Path(config).absolute())!r}]\n'
+            + Path(budget).read_text()
+        )
+        config = str(merged)
     with (run / 'train.log').open('a') as log:
         subprocess.run(
             [
@@ -73,7 +99,9 @@ def train(config: str, seed: int, run: Path, options: Sequence[str]) -> None:
     (run / 'finished').touch()
 
 
-def run_all(args: argparse.Namespace) -> Iterator[tuple[str, int, float]]:
+def run_all(
+    args: argparse.Namespace,
+) -> Iterator[tuple[str, int, dict[int, float]]]:
     total = len(args.configs) * len(args.seeds)
     # seed by seed, so that an early look compares all configs
     pairs = [(c, s) for s in args.seeds for c in args.configs]
@@ -86,27 +114,27 @@ def run_all(args: argparse.Namespace) -> Iterator[tuple[str, int, float]]:
                 f'[{i}/{total}] {name}, seed {seed}: log {run}/train.log',
                 flush=True,
             )
-            train(config, seed, run, args.cfg_options)
-        value = read_metric(run, args.metric)
+            train(config, seed, run, args.budget, args.cfg_options)
+        values = read_metric(run, args.metric)
+        last = list(values.values())[-1]
         print(
-            f'[{i}/{total}] {name}, seed {seed}: {args.metric} {value:.2f} '
+            f'[{i}/{total}] {name}, seed {seed}: {args.metric} {last:.2f} '
             f'({time.monotonic() - begin:.0f} s)',
             flush=True,
         )
-        yield name, seed, value
+        yield name, seed, values
 
 
-def write_tables(
-    results: dict[str, dict[int, float]], metric: str, work_dir: Path
-) -> str:
-    """Write the results so far; returns the Markdown table."""
-    seeds = sorted({seed for values in results.values() for seed in values})
+def write_tables(results: Results, metric: str, work_dir: Path) -> str:
+    """Write the last values so far; returns the Markdown table."""
+    seeds = sorted({seed for runs in results.values() for seed in runs})
     header = ['config', *[f'seed {seed}' for seed in seeds], 'mean', 'std']
     rows = []
-    for name, values in results.items():
-        numbers = list(values.values())
+    for name, runs in results.items():
+        last = {s: list(values.values())[-1] for s, values in runs.items()}
+        numbers = list(last.values())
         spread = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
-        numbers = [values.get(seed) for seed in seeds] + [
+        numbers = [last.get(seed) for seed in seeds] + [
             statistics.mean(numbers),
             spread,
         ]
@@ -123,12 +151,31 @@ def write_tables(
     return table
 
 
+def draw_curves(results: Results, metric: str, work_dir: Path) -> None:
+    """Draw the metric over the trainings: the mean, and each seed's points."""
+    figure, axes = plt.subplots(figsize=(8, 5), layout='constrained')
+    for name, runs in results.items():
+        steps = sorted(set.intersection(*map(set, runs.values())))
+        means = [statistics.mean(r[s] for r in runs.values()) for s in steps]
+        (line,) = axes.plot(steps, means, label=f'{name}: {means[-1]:.1f}')
+        for values in runs.values():
+            axes.plot(
+                values.keys(), values.values(), '.', color=line.get_color()
+            )
+    axes.set(xlabel='iterations or epochs', ylabel=metric)
+    axes.legend(fontsize='small')
+    axes.grid(alpha=0.3)
+    figure.savefig(work_dir / 'accuracy.png', dpi=120)
+    plt.close(figure)
+
+
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
-    results: dict[str, dict[int, float]] = {}
-    for name, seed, value in run_all(args):
-        results.setdefault(name, {})[seed] = value
+    results: Results = {}
+    for name, seed, values in run_all(args):
+        results.setdefault(name, {})[seed] = values
         table = write_tables(results, args.metric, Path(args.work_dir))
+        draw_curves(results, args.metric, Path(args.work_dir))
     print(table)
 
 
