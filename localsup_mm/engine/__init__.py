@@ -1,4 +1,4 @@
-"""Training: optimizer wrappers, distribution, checks and hooks."""
+"""Training: optimizer wrappers, distribution, checks, hooks and loops."""
 
 from .checkpoint import check_weights, read_checkpoint
 from .hooks import (
@@ -10,6 +10,7 @@ from .hooks import (
     reconstruct,
 )
 from .live_bytes import LiveBytes
+from .loops import AsynchronousTrainLoop, FeatureCache
 from .model_wrapper import LocalDistributedDataParallel
 from .optim_wrapper import (
     LocalAmpOptimWrapper,
@@ -26,7 +27,9 @@ from .setup_check import (
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
+    'AsynchronousTrainLoop',
     'AtomicLocalBackend',
+    'FeatureCache',
     'LiveBytes',
     'LocalAmpOptimWrapper',
     'LocalBackwardMixin',

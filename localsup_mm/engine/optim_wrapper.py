@@ -37,8 +37,13 @@ class LocalBackwardMixin:
        one is not finite, and does what the host does: backward of the last
        module, clipping over all gradients, one optimizer step for all
        modules.
+
+    Attributes:
+        only (int, optional): The local module that alone is trained, see
+            :class:`LocalStep`. Set by :class:`AsynchronousTrainLoop`.
     """
 
+    only: Optional[int] = None
     _checked_model: Optional[nn.Module] = None
     _local_losses: Optional[dict[str, Tensor]] = None
     _reductions: Sequence[Callable[[], None]] = ()
@@ -50,7 +55,10 @@ class LocalBackwardMixin:
         bare = model.module if is_model_wrapper(model) else model
         self._local_losses = {}
         self._reductions = []
-        step = LocalStep(partial(self.local_backward, model=model, bare=bare))
+        step = LocalStep(
+            partial(self.local_backward, model=model, bare=bare),
+            only=self.only,
+        )
         with super().optim_context(model), lend_step(bare, step):
             yield
 
@@ -82,7 +90,7 @@ class LocalBackwardMixin:
         *,
         model: nn.Module,
         bare: nn.Module,
-    ) -> None:
+    ) -> Tensor:
         """Turn the losses of one local module into gradients.
 
         Args:
@@ -90,6 +98,9 @@ class LocalBackwardMixin:
             losses (dict): As a host's head returns them.
             model (nn.Module): The model, wrapped for distribution or not.
             bare (nn.Module): The model itself.
+
+        Returns:
+            Tensor: Their sum, ``()``, detached.
         """
         loss, log_vars = bare.parse_losses(losses)
         count = self._inner_count
@@ -111,6 +122,7 @@ class LocalBackwardMixin:
             and self.should_sync()
         ):
             self._reductions.append(model.reduce_gradients(local_module))
+        return loss.detach()
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
         """As the host, after the local losses are logged and checked."""

@@ -1,16 +1,17 @@
 """What one training iteration lends to a locally supervised model."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Optional
 
 from torch import Tensor, nn
 
 from .local_module import LocalModule
-from .local_supervision import LocalSupervision
+from .local_supervision import ForwardEnded, LocalSupervision
 
-__all__ = ['LocalStep', 'lend_step']
+__all__ = ['LocalStep', 'lend_step', 'replaced_forward']
 
 
 @dataclass
@@ -20,16 +21,27 @@ class LocalStep:
     Args:
         backward (Callable): ``backward(local_module, losses)`` turns the
             losses of a :class:`LocalModule` (a dict, as the hosts' heads
-            return it) into gradients.
+            return it) into gradients; with ``only`` it returns their sum.
         data_samples (Any, optional): The labels, as the host's heads take
             them. Defaults to None: those the model is called with.
         inputs (Tensor, optional): The images that entered the backbone,
             ``(B, 3, H, W)``; the backbone fills them in.
+        only (int, optional): Index of the local module that alone is
+            trained, from 0 to K - 1, with the parameters of the others
+            frozen by the caller. Those before it run in evaluation mode and
+            without a loss; at its end the forward pass ends, and the model
+            returns its loss. Defaults to None: all are trained.
+
+    Attributes:
+        frozen (ExitStack): Gives the modules before ``only`` their modes
+            back when it is closed.
     """
 
-    backward: Callable[[LocalModule, dict], None]
+    backward: Callable[[LocalModule, dict], Optional[Tensor]]
     data_samples: Any = None
     inputs: Optional[Tensor] = None
+    only: Optional[int] = None
+    frozen: ExitStack = field(default_factory=ExitStack)
 
     def _take_data_samples(
         self, model: nn.Module, args: tuple, kwargs: dict
@@ -77,12 +89,50 @@ def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
     handle = model.register_forward_pre_hook(
         step._take_data_samples, with_kwargs=True
     )
+    ending = nullcontext()
+    if step.only is not None:
+        ending = replaced_forward(
+            model, partial(_forward_to_loss, model.forward)
+        )
     try:
         for supervision in supervisions:
             supervision.step = step
-        yield step
+        with step.frozen, ending:
+            yield step
     finally:
         handle.remove()
         for supervision in supervisions:
             supervision.step = None
         step.inputs = step.data_samples = None
+
+
+@contextmanager
+def replaced_forward(module: nn.Module, forward: Callable) -> Iterator[None]:
+    """Let a module compute something else for a while.
+
+    Args:
+        module (nn.Module): Whose ``forward`` is replaced; its hooks stay.
+        forward (Callable): What it computes instead.
+
+    Yields:
+        None: While it does.
+    """
+    # an instance may have one of its own already, e.g. a checkpointed one
+    own = vars(module).get('forward')
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+
+def _forward_to_loss(forward: Callable, *args, **kwargs) -> Any:
+    try:
+        return forward(*args, **kwargs)
+    except ForwardEnded as end:
+        # a leaf, which the host sums, scales and goes back from as from any
+        # loss; the gradients of the local module are there already
+        return dict(loss=end.result.detach().requires_grad_())

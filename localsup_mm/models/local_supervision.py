@@ -1,7 +1,8 @@
 """The attachment that turns a backbone into local modules."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Optional
 
@@ -19,7 +20,19 @@ from torch.utils._pytree import (
 from .boundary import Partition
 from .local_module import LocalModule
 
-__all__ = ['LocalSupervision', 'local_parameters']
+__all__ = ['ForwardEnded', 'LocalSupervision', 'local_parameters']
+
+
+class ForwardEnded(Exception):
+    """Ends a forward pass at a boundary; caught around the model's.
+
+    Args:
+        result (Tensor): What was to be computed.
+    """
+
+    def __init__(self, result: Tensor) -> None:
+        super().__init__(result)
+        self.result = result
 
 
 class LocalSupervision(BaseModule):
@@ -32,7 +45,10 @@ class LocalSupervision(BaseModule):
     2. runs their backward at once, which frees the local module's graph,
     3. hands on ``h.detach()``.
 
-    In evaluation, or without gradients, the hooks do nothing.
+    In evaluation, or without gradients, the hooks do nothing. Where the step
+    names the ``only`` local module to be trained, those before it run in
+    evaluation mode and without a loss, and the forward pass ends with its
+    loss.
 
     Args:
         backbone (nn.Module): What is supervised.
@@ -118,15 +134,28 @@ class LocalSupervision(BaseModule):
         self.step.inputs = next(
             t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
         )
+        if self.step.only:
+            taps = [backbone.get_submodule(n) for n in self.partition.taps]
+            others = {self, *(m for tap in taps for m in tap.modules())}
+            self.step.frozen.enter_context(
+                _eval_mode(m for m in backbone.modules() if m not in others)
+            )
 
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
         if not self._is_active():
             return None
+        only = self.step.only
+        if only is not None and k < only:
+            if k == only - 1:
+                self.step.frozen.close()
+            return None
         local_module = self.local_modules[k]
         losses = local_module.loss(h, self.step.inputs, self.step.data_samples)
-        self.step.backward(local_module, losses)
+        loss = self.step.backward(local_module, losses)
+        if k == only:
+            raise ForwardEnded(loss)
         return h.detach()
 
     def _at_tap(
@@ -134,6 +163,9 @@ class LocalSupervision(BaseModule):
     ) -> Optional[tuple]:
         if not self._is_active():
             return None
+        if self.step.only not in (None, len(self.local_modules)):
+            # a tap belongs to the last local module
+            self.step.frozen.enter_context(_eval_mode(module.modules()))
         return tree_map_only(Tensor, torch.Tensor.detach, (args, kwargs))
 
     def _at_end(
@@ -193,6 +225,18 @@ def local_parameters(
                     backbone.get_parameter(name) for name in names
                 ] + [p for p in local_module.parameters() if p.requires_grad]
     return result
+
+
+@contextmanager
+def _eval_mode(modules: Iterable[nn.Module]) -> Iterator[None]:
+    modes = {m: m.training for m in modules}
+    try:
+        for module in modes:
+            module.training = False
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def _forgive_missing_aux_nets(
