@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 __all__ = ['DenseNetBC']
 
 _NUM_STAGES = 3
+_STRIDE = 4
 
 
 @MODELS.register_module()
@@ -59,8 +60,8 @@ class DenseNetBC(DenseNet):
           and 342 at strides 2, 4 and 4.
 
     Raises:
-        ValueError: If ``depth`` is not 6 n + 4, or ``out_indices`` names no
-            stage.
+        ValueError: If ``depth`` is not 6 n + 4, ``out_indices`` names no
+            stage, or an image is smaller than 4 x 4.
 
     Example:
         >>> net = DenseNetBC(depth=10)
@@ -130,6 +131,16 @@ class DenseNetBC(DenseNet):
         )
         self.frozen_stages = frozen_stages
         self._freeze_stages()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """As the host, after a look at the size."""
+        if min(x.shape[-2:]) < _STRIDE:
+            raise ValueError(
+                f'`x` should have sides of at least {_STRIDE} pixels for '
+                f'DenseNetBC, but got {tuple(x.shape[-2:])}. Resize the '
+                'images in the pipeline.'
+            )
+        return super().forward(x)
 
 
 class _DenseBlock(nn.Module):

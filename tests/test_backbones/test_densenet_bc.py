@@ -138,3 +138,8 @@ def test_depth_of_no_whole_blocks(depth):
 def test_out_indices_beyond_the_stages(out_indices):
     with pytest.raises(ValueError, match=r'`out_indices`.*but got (3|-4)'):
         DenseNetBC(10, out_indices=out_indices)
+
+
+def test_image_too_small():
+    with pytest.raises(ValueError, match=r'at least 4 pixels.*\(2, 32\)'):
+        DenseNetBC(depth=10)(torch.rand(2, 3, 2, 32))

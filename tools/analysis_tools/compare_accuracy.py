@@ -47,21 +47,22 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 
 def read_metric(run: Path, metric: str) -> Optional[dict[int, float]]:
-    """The metric after each evaluation of a finished run, if it is one."""
+    """Iteration to metric, of a finished run; None if it is not."""
     if not (run / 'finished').exists():
         return None
-    values = {
-        record['step']: record[metric]
-        for log in sorted(run.glob('*/vis_data/scalars.json'))
-        for record in map(json.loads, log.read_text().splitlines())
-        if metric in record
-    }
+    values, step = {}, 0
+    for log in sorted(run.glob('*/vis_data/scalars.json')):
+        for record in map(json.loads, log.read_text().splitlines()):
+            # an evaluation's own step may count epochs
+            step = max(step, record['step'])
+            if metric in record:
+                values[step] = record[metric]
     if not values:
         raise ValueError(
             f'`--metric` should be a key of the evaluation, but got '
             f'{metric!r}, which {run} has not. Look at its scalars.json.'
         )
-    return dict(sorted(values.items()))
+    return values
 
 
 def train(
@@ -162,7 +163,7 @@ def draw_curves(results: Results, metric: str, work_dir: Path) -> None:
             axes.plot(
                 values.keys(), values.values(), '.', color=line.get_color()
             )
-    axes.set(xlabel='iterations or epochs', ylabel=metric)
+    axes.set(xlabel='iterations', ylabel=metric)
     axes.legend(fontsize='small')
     axes.grid(alpha=0.3)
     figure.savefig(work_dir / 'accuracy.png', dpi=120)

@@ -17,6 +17,6 @@ test_dataloader = dict(batch_size=100, num_workers=0, persistent_workers=False)
 auto_scale_lr = dict(base_batch_size=40)
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
-    logger=dict(interval=20),
+    logger=dict(interval=20, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=200, max_keep_ckpts=1),
 )
