@@ -44,7 +44,8 @@ class NoStep(torch.optim.SGD):
 def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
     """Gradients as defined, without any of our hooks but on a whole graph.
 
-    One forward pass without a single detach. A parameter belongs to the first
+    One forward pass without a single detach, but for sources of context: its
+    hooks are the only ones that stay. A parameter belongs to the first
     boundary that depends on it, or else to the end; its gradient is that of
     the loss there.
     """
@@ -52,15 +53,21 @@ def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
     check_model(model)
     supervision = model.backbone.local_supervision
     names = {p: n for n, p in model.named_parameters() if p.requires_grad}
-    supervision.local_modules.train()  # a host's norm_eval is not for them
+    # a host's norm_eval is not for what is attached
+    supervision.local_modules.train()
+    if hasattr(model.backbone, 'context_supply'):
+        model.backbone.context_supply.train()
     feats = []
     for local_module in supervision.local_modules:
+        # before context is added
         model.backbone.get_submodule(
             local_module.boundary.name
-        ).register_forward_hook(lambda module, args, h: feats.append(h))
+        ).register_forward_hook(
+            lambda module, args, h: feats.append(h), prepend=True
+        )
     inputs, labels = make_batch()
     del model.backbone.local_supervision
-    for module in model.modules():  # no hook of ours
+    for module in model.modules():  # no hook that goes back or detaches h
         if getattr(module, 'with_cp', False):
             module.with_cp = False  # autograd.grad does not go through it
         hooks = [
@@ -153,6 +160,12 @@ def assert_isolated(case: Case) -> None:
         prefix = f'backbone.local_supervision.local_modules.{k}.'
         own = {f'backbone.{n}' for n in names}
         assert own
+        if hasattr(model.backbone, 'context_supply') and k > 0:
+            encoders = model.backbone.context_supply.encoders[k - 1]
+            own |= {
+                f'backbone.context_supply.encoders.{k - 1}.{n}'
+                for n, _ in encoders.named_parameters()
+            }
         assert {n for n in moved if not n.startswith(prefix)} == own
 
 
@@ -192,7 +205,7 @@ def assert_leaves_nothing(case: Case) -> None:
     wrapper = wrap(model)
     before = _count_hooks(model)
     train_step(model, wrapper)
-    assert model.backbone.local_supervision.step is None
+    assert not _holds_batch(model)
     assert _count_hooks(model) == before
 
     class Stop(Exception):
@@ -208,9 +221,16 @@ def assert_leaves_nothing(case: Case) -> None:
         handle.remove()
     else:
         raise AssertionError('the neck did not run')
-    assert model.backbone.local_supervision.step is None
+    assert not _holds_batch(model)
     assert _count_hooks(model) == before
     train_step(model, wrapper)
+
+
+def _holds_batch(model: ToyModel) -> bool:
+    context = getattr(model.backbone, 'context_supply', None)
+    return model.backbone.local_supervision.step is not None or bool(
+        context is not None and context.sources
+    )
 
 
 def _count_hooks(model: nn.Module) -> int:

@@ -19,6 +19,7 @@ class Case(NamedTuple):
     boundaries: Sequence[str]
     closed_outputs: tuple[int, ...] = ()
     taps: tuple[str, ...] = ()
+    context_supply: Optional[dict] = None
 
 
 @MODELS.register_module()
@@ -247,6 +248,20 @@ CASES = {
     ),
 }
 
+CONTEXT_CASES = {
+    f'{name}_{mode}': CASES[name]._replace(context_supply=dict(mode=mode))
+    for name, mode in [
+        ('toy', 'r1e'),
+        ('resnet_v1c_dilated', 'r2e'),
+        ('resnet_v1d_with_cp', 'r1'),
+        ('resnet_mmdet_frozen', 'r1e'),
+        ('swin', 'r1e'),
+        ('convnext', 'e'),
+        ('vit', 'r2'),
+        ('densenet', 'r1e'),
+    ]
+}
+
 
 def build_model(
     case: Case, num_local_modules: Optional[int] = None, is_local: bool = True
@@ -268,6 +283,8 @@ def build_model(
                 )
                 for name in boundaries
             ],
+            # none where there is no boundary
+            context_supply=case.context_supply if boundaries else None,
         )
     torch.manual_seed(0)
     model = ToyModel(backbone)

@@ -150,6 +150,17 @@ def test_config_of_the_readme(tmp_path):
     assert cfg.optim_wrapper.type == 'LocalOptimWrapper'
 
 
+def test_published_settings_of_the_readme(tmp_path):
+    text = (CONFIGS.parent / 'README.md').read_text()
+    (block,) = [
+        b for b in text.split('```python\n')[1:] if 'num_local_modules' in b
+    ]
+    path = tmp_path / 'mine.py'
+    path.write_text(block.split('```')[0].replace("'configs/", f"'{CONFIGS}/"))
+    model = MODELS.build(Config.fromfile(path).model.backbone)
+    assert len(model.local_supervision.local_modules) == 15
+
+
 def test_a_config_of_ours_is_inherited(tmp_path):
     path = tmp_path / 'child.py'
     path.write_text(

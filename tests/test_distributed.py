@@ -9,13 +9,14 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from asserts import NoStep, oracle_gradients
-from cases import CASES, build_model
+from cases import CASES, CONTEXT_CASES, build_model
 from mmengine.model import MMDistributedDataParallel
 
 from localsup_mm import LocalOptimWrapper
 from localsup_mm.engine import LocalDistributedDataParallel, check_model
 
-NAMES = ['toy', 'resnet_v1d_with_cp', 'swin']
+EVERY = {**CASES, **CONTEXT_CASES}
+NAMES = ['toy', 'resnet_v1d_with_cp', 'swin', 'toy_r1e']
 
 
 def rank_batch(rank):
@@ -33,7 +34,7 @@ def expected_gradients(name):
     total = {}
     for rank in range(2):
         use_batch(rank)
-        for key, grad in oracle_gradients(build_model(CASES[name])).items():
+        for key, grad in oracle_gradients(build_model(EVERY[name])).items():
             total[key] = total.get(key, 0) + grad / 2
     return total
 
@@ -41,7 +42,7 @@ def expected_gradients(name):
 def check(name, wrapper_cls, counts, rank, **kwargs):
     expected = expected_gradients(name)
     use_batch(rank)
-    bare = build_model(CASES[name])
+    bare = build_model(EVERY[name])
     model = wrapper_cls(bare, **kwargs)
     wrapper = LocalOptimWrapper(
         optimizer=NoStep(bare), accumulative_counts=counts

@@ -2,7 +2,7 @@
 
 import asserts
 import pytest
-from cases import CASES, build_model
+from cases import CASES, CONTEXT_CASES, build_model
 
 PROPERTIES = [
     asserts.assert_matches_joint_backward,
@@ -21,6 +21,28 @@ PROPERTIES = [
 @pytest.mark.parametrize('name', CASES)
 def test_property(name, check):
     check(CASES[name])
+
+
+# context is part of the network, so that one is not the host
+CONTEXT_PROPERTIES = [
+    check
+    for check in PROPERTIES
+    if check
+    not in (
+        asserts.assert_matches_end_to_end,
+        asserts.assert_eval_transparent,
+    )
+]
+
+
+@pytest.mark.parametrize(
+    'check',
+    CONTEXT_PROPERTIES,
+    ids=lambda f: f.__name__.removeprefix('assert_'),
+)
+@pytest.mark.parametrize('name', CONTEXT_CASES)
+def test_property_with_context(name, check):
+    check(CONTEXT_CASES[name])
 
 
 @pytest.mark.parametrize('name', CASES)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..models.context_supply import check_encoders
+
 __all__ = ['check_weights', 'read_checkpoint']
 
 
@@ -66,7 +68,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
     """Check that a checkpoint has the weights of a model to be evaluated.
 
-    Aux nets may be missing or in excess: evaluation does not use them.
+    Aux nets may be missing or in excess: evaluation does not use them. Of
+    context encoders, which it uses, there may be no others.
 
     Args:
         model (nn.Module): The bare model.
@@ -74,14 +77,17 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
         path (str): Its file, for the message.
 
     Raises:
-        ValueError: If a weight is missing or has another shape.
+        ValueError: If a weight is missing or has another shape, or there are
+            context encoders that the model has not.
     """
     found = checkpoint.get('state_dict', checkpoint)
     found = {k.removeprefix('module.'): v for k, v in found.items()}
+    own = model.state_dict()
     wrong = [
         key
-        for key, tensor in model.state_dict().items()
+        for key, tensor in own.items()
         if 'local_supervision.' not in key
+        and 'context_supply.' not in key
         and not key.endswith('num_batches_tracked')
         and getattr(found.get(key), 'shape', None) != tensor.shape
     ]
@@ -92,6 +98,7 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
             f'{len(wrong) - 1} more such weights. Give the config it was '
             'trained with.'
         )
+    check_encoders(own, found, repr(path))
 
 
 def _first_line(error: Exception) -> str:

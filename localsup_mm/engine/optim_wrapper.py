@@ -1,7 +1,7 @@
 """How a local loss becomes gradients."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Optional, Union
@@ -44,6 +44,7 @@ class LocalBackwardMixin:
     """
 
     only: Optional[int] = None
+    _unproven: Collection[LocalModule] = ()
     _checked_model: Optional[nn.Module] = None
     _local_losses: Optional[dict[str, Tensor]] = None
     _reductions: Sequence[Callable[[], None]] = ()
@@ -126,6 +127,14 @@ class LocalBackwardMixin:
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
         """As the host, after the local losses are logged and checked."""
+        names = [m.boundary.name for m in self._unproven if m.training]
+        if names and self.only is None:
+            raise RuntimeError(
+                '`local_modules` should all have had their loss in the first '
+                f'iteration, but got none at {names}. Replace '
+                'activation_checkpointing in the config by with_cp=True of '
+                'the backbone.'
+            )
         self._report_local_losses()
         super().update_params(loss, *args, **kwargs)
 

@@ -2,6 +2,7 @@
 
 from .backbone_trace import BackboneTrace
 from .boundary import Boundary, Partition
+from .context_supply import ContextSupply
 from .conv_pool import ConvPool
 from .local_backbone import LocalBackbone, supervise_locally
 from .local_module import LocalModule
@@ -20,6 +21,7 @@ __all__ = [
     'PARTITIONS',
     'BackboneTrace',
     'Boundary',
+    'ContextSupply',
     'ConvPool',
     'LocalBackbone',
     'LocalModule',

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Optional
 
+import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ['Boundary', 'Partition']
@@ -52,6 +53,24 @@ class Boundary:
                 'the stride.'
             )
         return tokens.transpose(1, 2).unflatten(2, (h, w))
+
+    def add_feature_map(self, feats: Tensor, feature_map: Tensor) -> Tensor:
+        """Add a feature map to a feature map or tokens, out of place.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``.
+            feature_map (Tensor): ``(B, C, h, w)``. Class and register tokens
+                get nothing.
+
+        Returns:
+            Tensor: As ``feats``.
+        """
+        if self.num_extra_tokens is None:
+            return feats + feature_map
+        tokens = feature_map.flatten(2).transpose(1, 2)
+        if self.num_extra_tokens:
+            tokens = F.pad(tokens, (0, 0, self.num_extra_tokens, 0))
+        return feats + tokens
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from .build import build_part
+from .context_supply import ContextSupply
+from .init_attached import init_attached
 from .local_module_rule import expand_local_modules
 from .local_supervision import LocalSupervision
 from .trace import trace_backbone
@@ -19,6 +21,7 @@ def LocalBackbone(
     backbone: dict,
     local_modules: Union[dict, Sequence[dict]],
     input_size: Optional[tuple[int, int]] = None,
+    context_supply: Optional[dict] = None,
     pretrained: Optional[str] = None,
 ) -> nn.Module:
     """Build a host's backbone and supervise it locally.
@@ -33,6 +36,8 @@ def LocalBackbone(
             :func:`supervise_locally`; a dict holds the arguments of
             :func:`expand_local_modules`, one rule for all.
         input_size (tuple[int, int], optional): See :func:`trace_backbone`.
+            Defaults to None.
+        context_supply (dict, optional): See :func:`supervise_locally`.
             Defaults to None.
         pretrained (str, optional): Set by mmseg's segmentors; handed on to
             the backbone. Defaults to None.
@@ -49,7 +54,10 @@ def LocalBackbone(
     if isinstance(local_modules, dict):
         local_modules = expand_local_modules(**local_modules)
     return supervise_locally(
-        build_part(backbone, 'backbone'), local_modules, input_size
+        build_part(backbone, 'backbone'),
+        local_modules,
+        input_size,
+        context_supply,
     )
 
 
@@ -57,6 +65,7 @@ def supervise_locally(
     backbone: nn.Module,
     local_modules: Sequence[dict],
     input_size: Optional[tuple[int, int]] = None,
+    context_supply: Optional[dict] = None,
 ) -> nn.Module:
     """Cut a backbone into gradient-isolated local modules, in place.
 
@@ -68,15 +77,20 @@ def supervise_locally(
             from the host's heads. An empty list is end-to-end training.
         input_size (tuple[int, int], optional): See :func:`trace_backbone`.
             Defaults to None.
+        context_supply (dict, optional): Arguments of
+            :class:`ContextSupply`, e.g. ``dict(mode='r1e')``. Defaults to
+            None: a local module gets nothing but the features before it.
 
     Returns:
         nn.Module: The same object.
 
     Raises:
         ValueError: If a boundary is unknown, no cut, frozen or out of order,
-            or the backbone is locally supervised already.
+            the backbone is locally supervised already, or there is context
+            without a boundary.
         TypeError: If the module at a boundary returns no single Tensor, or
-            a local module is no dict with a boundary.
+            a local module is no dict with a boundary, or ``context_supply``
+            is no dict.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(),
@@ -90,6 +104,11 @@ def supervise_locally(
             '`backbone` should be a plain backbone, but got a '
             f'{type(backbone).__name__} that is locally supervised already. '
             'Give all its local_modules at once.'
+        )
+    if not isinstance(context_supply, (dict, type(None))):
+        raise TypeError(
+            f'`context_supply` should be a dict, but got {context_supply!r}. '
+            "Write e.g. dict(mode='r1e')."
         )
     if not isinstance(local_modules, (list, tuple)):
         raise TypeError(
@@ -109,7 +128,17 @@ def supervise_locally(
     partition = trace_backbone(backbone, input_size).partition(
         [cfg['boundary'] for cfg in local_modules]
     )
+    if context_supply is not None and not partition.boundaries:
+        raise ValueError(
+            '`context_supply` should go with local_modules, but got '
+            f'{context_supply!r} without one. Leave it out.'
+        )
     backbone.local_supervision = LocalSupervision(
         backbone, partition, local_modules
     )
+    if context_supply is not None:
+        backbone.context_supply = ContextSupply(
+            backbone, partition, **context_supply
+        )
+        init_attached(backbone.context_supply)
     return backbone

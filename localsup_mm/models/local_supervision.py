@@ -1,6 +1,5 @@
 """The attachment that turns a backbone into local modules."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from torch.utils._pytree import (
 )
 
 from .boundary import Partition
+from .init_attached import init_attached
 from .local_module import LocalModule
 
 __all__ = ['ForwardEnded', 'LocalSupervision', 'local_parameters']
@@ -82,8 +82,9 @@ class LocalSupervision(BaseModule):
                 zip(local_modules, partition.boundaries)
             )
         )
-        self._init_aux_nets()
+        init_attached(self)
         self.register_load_state_dict_post_hook(_forgive_missing_aux_nets)
+        self.register_load_state_dict_post_hook(_refuse_lost_context)
         # Hooks are bound methods or partials of them, never closures:
         # copy.deepcopy (EMA) then binds them to the copy.
         backbone.register_forward_pre_hook(self._at_start, with_kwargs=True)
@@ -116,9 +117,11 @@ class LocalSupervision(BaseModule):
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
         # A host's train() may put every norm below the backbone in eval mode
-        # (norm_eval); the aux nets follow the backbone itself.
-        for module in self.local_modules:
-            module.train(backbone.training)
+        # (norm_eval); what is attached follows the backbone itself.
+        self.local_modules.train(backbone.training)
+        context = getattr(backbone, 'context_supply', None)
+        if context is not None:
+            context.train(backbone.training)
         if not (
             backbone.training
             and torch.is_grad_enabled()
@@ -181,32 +184,13 @@ class LocalSupervision(BaseModule):
             leaves[tensors[i]] = leaves[tensors[i]].detach()
         return tree_unflatten(leaves, spec)
 
-    def _init_aux_nets(self) -> None:
-        """Initialize aux nets from their own ``init_cfg``.
-
-        A host's ``init_weights`` may load a checkpoint and never come here;
-        where it does come here, it initializes them once more.
-        """
-        info = defaultdict(dict)
-        for parameter in self.parameters():
-            info[parameter] = dict(
-                init_info='', tmp_mean_value=parameter.data.mean().cpu()
-            )
-        # As below a parent that initializes: else each part would print all
-        # of its parameters.
-        for module in self.modules():
-            module._params_init_info = info
-        self.init_weights()
-        for module in self.modules():
-            del module._params_init_info
-            if isinstance(module, BaseModule):
-                module.is_init = False
-
 
 def local_parameters(
     model: nn.Module,
 ) -> dict[LocalModule, list[nn.Parameter]]:
     """Trainable parameters of the local modules but the last, with aux nets.
+
+    Context encoders at a boundary belong to the local module behind it.
 
     Args:
         model (nn.Module): A model with a locally supervised backbone.
@@ -218,12 +202,20 @@ def local_parameters(
     for backbone in model.modules():
         supervision = getattr(backbone, 'local_supervision', None)
         if isinstance(supervision, LocalSupervision):
-            for local_module, names in zip(
-                supervision.local_modules, supervision.partition.parameters
-            ):
-                result[local_module] = [
-                    backbone.get_parameter(name) for name in names
-                ] + [p for p in local_module.parameters() if p.requires_grad]
+            context = getattr(backbone, 'context_supply', None)
+            for k, local_module in enumerate(supervision.local_modules):
+                parts = [local_module]
+                if context is not None and k > 0:
+                    parts.append(context.encoders[k - 1])
+                names = supervision.partition.parameters[k]
+                own = [backbone.get_parameter(name) for name in names]
+                own += [
+                    p
+                    for part in parts
+                    for p in part.parameters()
+                    if p.requires_grad
+                ]
+                result[local_module] = own
     return result
 
 
@@ -253,3 +245,20 @@ def _forgive_missing_aux_nets(
     ):
         for key in own:
             missing.remove(key)
+
+
+def _refuse_lost_context(
+    supervision: LocalSupervision, incompatible_keys: Any
+) -> None:
+    """Refuse a checkpoint of a backbone with context, where this has none."""
+    lost = [
+        key
+        for key in incompatible_keys.unexpected_keys
+        if 'context_supply.' in key
+    ]
+    if lost:
+        raise ValueError(
+            '`checkpoint` should be of a backbone without context_supply, but '
+            f'got one with {lost[0]!r} and {len(lost) - 1} more such weights. '
+            'Give the config it was trained with.'
+        )

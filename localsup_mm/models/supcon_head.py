@@ -113,8 +113,9 @@ def supcon_loss(
         ValueError: If the batch is one image.
 
     Example:
-        >>> supcon_loss(torch.eye(2), torch.tensor([3, 3]), 1.0)
-        tensor(0.)
+        >>> loss = supcon_loss(torch.eye(3), torch.tensor([3, 3, 7]))
+        >>> print(f'{loss:.4f}')  # 2 / 3 ln 2: the third is alone
+        0.4621
     """
     batch = len(features)
     if batch < 2:

@@ -130,6 +130,14 @@ def test_unguarded_checkpointing_is_found():
         train_step(model, wrap(model))
 
 
+def test_checkpointing_around_a_boundary_is_found():
+    """Its hook runs in the backward only, where no local loss is due."""
+    model = build_model(CASE._replace(boundaries=('layer2.0',)))
+    turn_on_activation_checkpointing(model, ['backbone.layer2'])
+    with pytest.raises(RuntimeError, match=r"none at \['layer2.0'.*with_cp"):
+        train_step(model, wrap(model))
+
+
 def test_model_without_local_backbone():
     model = build_model(CASE, is_local=False)
     with pytest.raises(ValueError, match='ToyModel without one'):

@@ -65,6 +65,22 @@ def read_metric(run: Path, metric: str) -> Optional[dict[int, float]]:
     return values
 
 
+def merge_budget(config: str, budget: str) -> str:
+    """The text of a config file on top of another one, in a budget."""
+    base = f'_base_ = [{str(Path(config).absolute())!r}]\n'
+    return base + Path(budget).read_text()
+
+
+def name_config(config: str) -> str:
+    """Folder and file, which together tell the project's configs apart."""
+    return '_'.join(Path(config).with_suffix('').parts[-2:])
+
+
+def find_run(work_dir: str, name: str, seed: int) -> Path:
+    """Where a config is trained with a seed."""
+    return Path(work_dir) / f'{name}_seed{seed}'
+
+
 def train(
     config: str,
     seed: int,
@@ -75,10 +91,7 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     if budget is not None:
         merged = run / Path(config).name
-        merged.write_text(
-            f'_base_ = [{str(Path(config).absolute())!r}]\n'
-            + Path(budget).read_text()
-        )
+        merged.write_text(merge_budget(config, budget))
         config = str(merged)
     with (run / 'train.log').open('a') as log:
         subprocess.run(
@@ -101,21 +114,31 @@ def train(
 
 
 def run_all(
-    args: argparse.Namespace,
+    configs: dict[str, str], args: argparse.Namespace
 ) -> Iterator[tuple[str, int, dict[int, float]]]:
-    total = len(args.configs) * len(args.seeds)
+    """Train what is not trained yet.
+
+    Args:
+        configs (dict[str, str]): Name of its runs to config file.
+        args (argparse.Namespace): ``work_dir``, ``seeds``, ``metric``,
+            ``budget`` and ``cfg_options`` of the command line.
+
+    Yields:
+        tuple[str, int, dict[int, float]]: Name, seed, and iteration to
+        metric, after each run.
+    """
+    total = len(configs) * len(args.seeds)
     # seed by seed, so that an early look compares all configs
-    pairs = [(c, s) for s in args.seeds for c in args.configs]
-    for i, (config, seed) in enumerate(pairs, 1):
-        name = '_'.join(Path(config).with_suffix('').parts[-2:])
-        run = Path(args.work_dir) / f'{name}_seed{seed}'
+    pairs = [(name, s) for s in args.seeds for name in configs]
+    for i, (name, seed) in enumerate(pairs, 1):
+        run = find_run(args.work_dir, name, seed)
         begin = time.monotonic()
         if read_metric(run, args.metric) is None:
             print(
                 f'[{i}/{total}] {name}, seed {seed}: log {run}/train.log',
                 flush=True,
             )
-            train(config, seed, run, args.budget, args.cfg_options)
+            train(configs[name], seed, run, args.budget, args.cfg_options)
         values = read_metric(run, args.metric)
         last = list(values.values())[-1]
         print(
@@ -173,7 +196,8 @@ def draw_curves(results: Results, metric: str, work_dir: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     results: Results = {}
-    for name, seed, values in run_all(args):
+    configs = {name_config(config): config for config in args.configs}
+    for name, seed, values in run_all(configs, args):
         results.setdefault(name, {})[seed] = values
         table = write_tables(results, args.metric, Path(args.work_dir))
         draw_curves(results, args.metric, Path(args.work_dir))

@@ -1,7 +1,8 @@
 """Export the network of a training checkpoint, for publishing.
 
 What remains are the parameters and buffers of the plain host model, and the
-meta data: it loads into that model as it is, without this package. Aux nets,
+meta data: it loads into that model as it is, without this package. Only the
+encoders of ContSup are kept as well, which are part of the network. Aux nets,
 optimizer, schedulers, log and random states are left out. No code that the
 checkpoint may hold is run.
 """

@@ -103,7 +103,9 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
     feats: dict = {}
     handles = [
         backbone.get_submodule(m.boundary.name).register_forward_hook(
-            partial(_record, feats, m)
+            # before context is added, which the decoder does not see
+            partial(_record, feats, m),
+            prepend=True,
         )
         for m in local_modules
     ]

@@ -64,7 +64,7 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
         cache (bool): Whether to keep what reaches a local module in CPU
             memory for the time of its phase: features, preprocessed inputs
             and data samples. For one process and backbones that hand on
-            nothing else. Defaults to False.
+            nothing else, so without ``context_supply``. Defaults to False.
         **kwargs: As the host.
 
     Raises:
@@ -269,6 +269,13 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
                 '`cache` should be False in distributed training, where each '
                 'process gets other samples in each epoch, but got True. Set '
                 'cache=False.'
+            )
+        context = getattr(self._backbone, 'context_supply', None)
+        if self.cache and context is not None:
+            raise ValueError(
+                '`cache` should be False with context_supply, whose encoders '
+                'need more than the features at one boundary, but got True '
+                f'with mode {context.mode!r}. Set cache=False.'
             )
         closed = self._partition.closed_outputs
         if self.cache and closed:
