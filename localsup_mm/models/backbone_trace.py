@@ -9,7 +9,10 @@ from typing import Optional
 
 from .boundary import Boundary, Partition
 
-__all__ = ['BackboneTrace', 'ModuleCall']
+__all__ = ['TRACED_BATCH', 'BackboneTrace', 'ModuleCall']
+
+# images in the traced forward pass
+TRACED_BATCH = 2
 
 
 @dataclass
@@ -172,6 +175,11 @@ class BackboneTrace:
             return 'it returns no single Tensor'
         if len(call.shape) not in (3, 4):
             return f'its output has {len(call.shape)} dimensions, not 3 or 4'
+        if not self._is_of_images(call.shape):
+            return (
+                f'its output {call.shape} is laid out neither as feature maps'
+                ' (B, C, h, w) of the images nor as tokens (B, L, C)'
+            )
         if node is None:
             return (
                 'nothing trainable lies before it: it is frozen, or only '
@@ -192,6 +200,15 @@ class BackboneTrace:
                 return 'another path leads around it'
             rest ^= 1 << i
         return None
+
+    def _is_of_images(self, shape: tuple[int, ...]) -> bool:
+        if len(shape) == 4:
+            h, w = shape[2:]
+            height, width = self.input_size
+            # convs without padding lose a few pixels
+            if abs(w - h * width / height) > 2 + w / 4:
+                return False
+        return shape[0] == TRACED_BATCH
 
     def _check_boundary(self, name: str) -> None:
         if name in self.boundaries:

@@ -8,7 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
-from .backbone_trace import BackboneTrace, ModuleCall
+from .backbone_trace import TRACED_BATCH, BackboneTrace, ModuleCall
 
 __all__ = ['trace_backbone']
 
@@ -101,7 +101,7 @@ def trace_backbone(
             ]
         }
         with torch.enable_grad(), fake:
-            image = torch.empty(2, channels, height, width)
+            image = torch.empty(TRACED_BATCH, channels, height, width)
             output = functional_call(backbone, state, (image,))
     finally:
         for handle in handles:

@@ -101,6 +101,44 @@ def test_boundary_that_is_no_cut():
         partition(RESNET, 'layer1.0.bn2')
 
 
+class Permuted(nn.Module):
+    """A conv, in another layout on its way out."""
+
+    def __init__(self, permute, restore):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.permute, self.restore = permute, restore
+        self.inner = nn.Identity()
+        self.last = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        x = self.inner(self.permute(self.conv(x)))
+        return self.last(self.restore(x))
+
+
+@pytest.mark.parametrize(
+    ('permute', 'restore', 'shape'),
+    [
+        (
+            lambda x: x.permute(0, 2, 3, 1),
+            lambda x: x.permute(0, 3, 1, 2),
+            r'\(2, 32, 32, 8\)',
+        ),
+        (
+            lambda x: x.transpose(0, 1),
+            lambda x: x.transpose(0, 1),
+            r'\(8, 2, 32, 32\)',
+        ),
+    ],
+    ids=['channels_last', 'batch_second'],
+)
+def test_boundary_in_another_layout(permute, restore, shape):
+    trace = trace_backbone(Permuted(permute, restore), (32, 32))
+    assert list(trace.boundaries) == ['conv', 'last']
+    with pytest.raises(ValueError, match=rf"'inner'.*{shape}.*\(B, C, h, w"):
+        trace.partition(['inner'])
+
+
 def test_boundary_that_runs_twice():
     with pytest.raises(ValueError, match=r"'layer1\.0\.relu'.*2 times"):
         partition(RESNET, 'layer1.0.relu')
