@@ -481,19 +481,19 @@ class OddLayout(nn.Module):
             r"'boundary' should.*got \(2, 24, 24, 16\)",
         ),
         ('channels last', (64, 160), r"'boundary' should.*\(2, 16, 40, 16\)"),
-        ('no batch', (56, 56), r'got \(1, 392, 16\) from images \(2, 3, 56'),
+        ('no batch', (56, 56), r"'boundary': its output \(1, 392, 16\)"),
         ('too few', (64, 64), r"16 x 16 tokens .* 'boundary', but got 196"),
     ],
 )
 def test_features_that_are_no_image(layout, size, match):
     """Where the trace cannot know, the first forward pass says so."""
-    network = supervise_locally(
-        OddLayout(layout),
-        [dict(boundary='boundary', aux_head=dict(type='ToyHead'))],
-        input_size=(64, 64) if layout == 'channels last' else (56, 56),
-        context_supply=dict(mode='e'),
-    )
     with pytest.raises(ValueError, match=match), torch.no_grad():
+        network = supervise_locally(
+            OddLayout(layout),
+            [dict(boundary='boundary', aux_head=dict(type='ToyHead'))],
+            input_size=(64, 64) if layout == 'channels last' else (56, 56),
+            context_supply=dict(mode='e'),
+        )
         network.eval()(torch.rand(2, 3, *size))
 
 
