@@ -1,6 +1,7 @@
 """Training: optimizer wrappers, distribution, checks, hooks and loops."""
 
 from .checkpoint import check_weights, read_checkpoint
+from .data_check import check_data
 from .hooks import (
     AtomicLocalBackend,
     PeakMemoryHook,
@@ -20,7 +21,6 @@ from .optim_wrapper import (
 from .setup_check import (
     check_batches,
     check_classes,
-    check_data,
     check_gradients,
     check_model,
 )

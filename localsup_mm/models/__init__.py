@@ -2,6 +2,7 @@
 
 from .backbone_trace import BackboneTrace
 from .boundary import Boundary, Partition
+from .class_map_head import ClassMapHead
 from .context_supply import ContextSupply
 from .conv_pool import ConvPool
 from .local_backbone import LocalBackbone, supervise_locally
@@ -21,6 +22,7 @@ __all__ = [
     'PARTITIONS',
     'BackboneTrace',
     'Boundary',
+    'ClassMapHead',
     'ContextSupply',
     'ConvPool',
     'LocalBackbone',

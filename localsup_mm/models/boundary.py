@@ -95,3 +95,30 @@ class Partition:
     tapped_outputs: tuple[int, ...]
     taps: tuple[str, ...]
     parameters: tuple[tuple[str, ...], ...]
+
+    def describe(self) -> str:
+        """Where it is cut, and what that means for neck and heads.
+
+        Returns:
+            str: A line for each local module but the last, and one for what
+            reaches the neck.
+        """
+        lines = [
+            f'local_{k} ends at {b.name} ({b.channels} channels, stride '
+            f'{b.stride}), {len(names)} trainable parameters'
+            for k, (b, names) in enumerate(
+                zip(self.boundaries, self.parameters)
+            )
+        ]
+        if self.closed_outputs:
+            lines.append(
+                'outputs that reach the neck detached: '
+                + ', '.join(map(str, self.closed_outputs))
+                + (
+                    '; learn from its loss with the last local module: '
+                    + ', '.join(self.taps)
+                    if self.taps
+                    else ''
+                )
+            )
+        return '\n'.join(lines)

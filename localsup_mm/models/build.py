@@ -2,7 +2,8 @@
 
 import importlib.util
 import inspect
-from typing import Any, Optional
+from collections.abc import Sequence
+from typing import Any, Optional, get_origin
 
 from mmengine.registry import MODELS
 from torch import nn
@@ -17,7 +18,10 @@ _DISTRIBUTIONS = {
 
 
 def build_part(
-    cfg: dict, argument: str, in_channels: Optional[int] = None
+    cfg: dict,
+    argument: str,
+    in_channels: Sequence[int] = (),
+    strides: Sequence[int] = (),
 ) -> nn.Module:
     """Build a backbone, neck, head or decoder.
 
@@ -25,9 +29,12 @@ def build_part(
         cfg (dict): Config with a ``type`` of this package, of the current
             default scope or of a host (``'mmseg.FCNHead'``).
         argument (str): What it is in the config, for messages.
-        in_channels (int, optional): What a part that takes ``in_channels``
-            should have; filled in where the config has none. Defaults to
-            None.
+        in_channels (Sequence[int]): What a part that takes ``in_channels``
+            should have, finest level first; filled in where the config has
+            none: all of them in a part that takes a list, else the last.
+            Defaults to ().
+        strides (Sequence[int]): Of the same levels; filled in for a dense
+            head where the config has none. Defaults to ().
 
     Returns:
         nn.Module: The part.
@@ -50,22 +57,39 @@ def build_part(
         # the default scope's registry knows a host's types by short names
         with MODELS.switch_scope_and_registry(None) as registry:
             part = registry.get(part)
-    # a host's class hands what it does not name itself to its base
-    if (
-        in_channels is not None
-        and inspect.isclass(part)
-        and any(
-            'in_channels' in inspect.signature(cls.__init__).parameters
-            for cls in part.__mro__
-        )
-    ):
-        found = cfg.setdefault('in_channels', in_channels)
-        if found != in_channels:
-            raise ValueError(
-                f'`in_channels` of {argument} should be {in_channels}, as '
-                f'the trace found, but got {found!r}. Leave it out.'
-            )
+    if in_channels and inspect.isclass(part):
+        found = _find_parameter(part, 'in_channels')
+        if found is not None:
+            expected = list(in_channels)
+            if get_origin(found.annotation) is not list:
+                expected = expected[-1]
+            _fill(cfg, 'in_channels', expected, argument)
+    if strides and inspect.isclass(part):
+        # anchors of a dense head, or points of one without anchors
+        if isinstance(cfg.get('anchor_generator'), dict):
+            anchors = cfg['anchor_generator'] = dict(cfg['anchor_generator'])
+            _fill(anchors, 'strides', list(strides), argument)
+        elif _find_parameter(part, 'strides') is not None:
+            _fill(cfg, 'strides', list(strides), argument)
     return MODELS.build(cfg)
+
+
+def _find_parameter(part: type, name: str) -> Optional[inspect.Parameter]:
+    # a host's class hands what it does not name itself to its base
+    for cls in part.__mro__:
+        parameters = inspect.signature(cls.__init__).parameters
+        if name in parameters:
+            return parameters[name]
+    return None
+
+
+def _fill(cfg: dict, key: str, expected: Any, argument: str) -> None:
+    found = cfg.setdefault(key, expected)
+    if (list(found) if isinstance(found, tuple) else found) != expected:
+        raise ValueError(
+            f'`{key}` of {argument} should be {expected}, as the trace '
+            f'found, but got {found!r}. Leave it out.'
+        )
 
 
 def _check_host(name: str) -> None:

@@ -1,9 +1,10 @@
 """What a local module learns from."""
 
 import inspect
-from typing import Any, Optional
+from collections.abc import Sequence
+from typing import Any, Optional, Union
 
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
@@ -33,12 +34,23 @@ class LocalModule(BaseModule):
             ``ReconstructionDecoder``. Defaults to None.
         aux_neck (dict, optional): Any neck of a host, between features and
             aux head. Defaults to None.
-        aux_head (dict, optional): Any head of a host with
+        aux_head (dict | Sequence[dict], optional): Any head of a host with
             ``loss(feats, data_samples)``, e.g. ``dict(type='mmseg.FCNHead',
-            ...)``. Defaults to None.
+            ...)`` or a dense head of mmdet; several, if their losses have
+            different names. Defaults to None.
+        pyramid (bool): Whether neck and head get the pyramid so far: besides
+            the features here those at earlier boundaries of finer strides,
+            the last of each, detached. Ours, for detectors. Defaults to
+            False.
+        earlier (Sequence[Boundary]): The boundaries before this one. Not set
+            in a config. Defaults to ().
 
-    ``in_channels`` of decoder, neck and head are taken from the trace where
-    the config leaves them out.
+    ``in_channels`` of decoder, neck and heads and the strides of a dense
+    head are taken from the trace where the config leaves them out.
+
+    Attributes:
+        levels (tuple[int]): Indices of the earlier boundaries whose features
+            belong to the pyramid.
 
     Shape:
         - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``.
@@ -55,7 +67,9 @@ class LocalModule(BaseModule):
         name: str = 'local_0',
         decoder: Optional[dict] = None,
         aux_neck: Optional[dict] = None,
-        aux_head: Optional[dict] = None,
+        aux_head: Union[dict, Sequence[dict], None] = None,
+        pyramid: bool = False,
+        earlier: Sequence[Boundary] = (),
     ) -> None:
         super().__init__()
         if decoder is None and aux_head is None:
@@ -66,24 +80,41 @@ class LocalModule(BaseModule):
             )
         self.boundary = boundary
         self.name = name
-        channels = boundary.channels
+        self.levels = _find_levels(earlier, boundary) if pyramid else ()
+        sources = [*(earlier[i] for i in self.levels), boundary]
+        channels = [source.channels for source in sources]
+        strides = [source.stride for source in sources]
         self.decoder = self.aux_neck = self.aux_head = None
         if decoder is not None:
             if isinstance(decoder, dict):
                 decoder = {'type': 'ReconstructionDecoder', **decoder}
-            self.decoder = build_part(decoder, 'decoder', channels)
+            self.decoder = build_part(decoder, 'decoder', channels[-1:])
         if aux_neck is not None:
             self.aux_neck = build_part(aux_neck, 'aux_neck', channels)
-            channels = getattr(
+            width = getattr(
                 self.aux_neck,
                 'out_channels',
-                aux_neck.get('out_channels', channels),
+                aux_neck.get('out_channels', channels[-1]),
             )
-        if aux_head is not None:
-            self.aux_head = build_part(aux_head, 'aux_head', channels)
+            # a feature pyramid may add levels, each of half the size
+            num_levels = getattr(self.aux_neck, 'num_outs', len(strides))
+            channels = [width] * num_levels
+            while len(strides) < num_levels:
+                strides.append(2 * strides[-1])
+        if isinstance(aux_head, dict):
+            self.aux_head = build_part(aux_head, 'aux_head', channels, strides)
+        elif aux_head is not None:
+            self.aux_head = ModuleList(
+                build_part(cfg, 'aux_head', channels, strides)
+                for cfg in aux_head
+            )
 
     def loss(
-        self, feats: Tensor, inputs: Tensor, data_samples: Any
+        self,
+        feats: Tensor,
+        inputs: Tensor,
+        data_samples: Any,
+        pyramid: Sequence[Tensor] = (),
     ) -> dict[str, Tensor]:
         """Losses of the features at the boundary.
 
@@ -91,6 +122,8 @@ class LocalModule(BaseModule):
             feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
             inputs (Tensor): ``(B, 3, H, W)``, normalized.
             data_samples (Any): Labels, as the aux head takes them.
+            pyramid (Sequence[Tensor]): Feature maps at ``levels``, detached.
+                Defaults to ().
 
         Returns:
             dict[str, Tensor]: As the hosts' heads: keys with ``loss`` are
@@ -101,11 +134,33 @@ class LocalModule(BaseModule):
         # The head first: its backward comes last and needs the most memory,
         # when the decoder's graph is gone already.
         if self.aux_head is not None:
-            tapped = feats if self.aux_neck is None else self.aux_neck(feats)
-            losses.update(_head_loss(self.aux_head, tapped, data_samples))
+            tapped = (*pyramid, *feats)
+            if self.aux_neck is not None:
+                tapped = self.aux_neck(tapped)
+            several = isinstance(self.aux_head, ModuleList)
+            for head in self.aux_head if several else [self.aux_head]:
+                new = _head_loss(head, tapped, data_samples)
+                if not losses.keys().isdisjoint(new):
+                    raise ValueError(
+                        '`aux_head` should have heads whose losses have '
+                        f'different names, but got {list(losses)} and '
+                        f'{list(new)} of {type(head).__name__}. Leave one of '
+                        'these heads out.'
+                    )
+                losses.update(new)
         if self.decoder is not None:
-            losses.update(self.decoder.loss(feats, inputs))
+            losses.update(self.decoder.loss(feats, inputs, data_samples))
         return losses
+
+
+def _find_levels(
+    earlier: Sequence[Boundary], boundary: Boundary
+) -> tuple[int, ...]:
+    """The last earlier boundary of each stride finer than this one's."""
+    last = {b.stride: i for i, b in enumerate(earlier)}
+    return tuple(
+        i for stride, i in sorted(last.items()) if stride < boundary.stride
+    )
 
 
 def _head_loss(head: nn.Module, feats: tuple, data_samples: Any) -> dict:

@@ -16,7 +16,8 @@ def expand_local_modules(
     loss_weights: Union[str, Sequence[Sequence[float]], None] = None,
     decoder: Optional[dict] = None,
     aux_neck: Optional[dict] = None,
-    aux_head: Optional[dict] = None,
+    aux_head: Union[dict, Sequence[dict], None] = None,
+    pyramid: bool = False,
 ) -> list[dict]:
     """Write out local modules that share their aux nets' configs.
 
@@ -38,7 +39,9 @@ def expand_local_modules(
             the configs of decoder and aux head have them.
         decoder (dict, optional): As :class:`LocalModule`. Defaults to None.
         aux_neck (dict, optional): As :class:`LocalModule`. Defaults to None.
-        aux_head (dict, optional): As :class:`LocalModule`. Defaults to None.
+        aux_head (dict | Sequence[dict], optional): As :class:`LocalModule`.
+            Defaults to None.
+        pyramid (bool): As :class:`LocalModule`. Defaults to False.
 
     Returns:
         list[dict]: One config for each :class:`LocalModule`.
@@ -77,6 +80,8 @@ def expand_local_modules(
             parts['aux_head'] = _weigh(parts['aux_head'], lambda_2)
             if parts['aux_head'] is None:
                 parts['aux_neck'] = None
+        if pyramid:
+            parts['pyramid'] = True
         local_modules.append(dict(boundary=boundary, **parts))
     return local_modules
 
@@ -107,14 +112,24 @@ def _find_boundaries(
     return list(boundaries)
 
 
-def _weigh(part: Optional[dict], weight: float) -> Optional[dict]:
-    """Give a part's loss its weight; None if that is 0."""
+def _weigh(
+    part: Union[dict, Sequence[dict], None], weight: float
+) -> Union[dict, Sequence[dict], None]:
+    """Give a part's losses their weight; None if that is 0."""
     if part is None or weight == 0:
         return None
-    # where the hosts keep it: mmpretrain's heads, mmseg's, ours
-    for key in ('loss', 'loss_decode'):
-        if isinstance(part.get(key), dict):
-            part[key]['loss_weight'] = weight
-            return part
-    part['loss_weight'] = weight
+    if not isinstance(part, dict):
+        return [_weigh(head, weight) for head in part]
+    # where the hosts keep it: mmpretrain's heads, mmseg's, mmdet's, ours
+    losses = [
+        value
+        for key, value in part.items()
+        if key.startswith('loss') and isinstance(value, dict)
+    ]
+    for loss in losses:
+        # of several, each keeps its share
+        share = loss.get('loss_weight', 1.0) if len(losses) > 1 else 1.0
+        loss['loss_weight'] = weight * share
+    if not losses:
+        part['loss_weight'] = weight
     return part

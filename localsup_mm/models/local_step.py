@@ -33,6 +33,8 @@ class LocalStep:
             returns its loss. Defaults to None: all are trained.
 
     Attributes:
+        feats (dict[int, Tensor]): Feature maps of earlier boundaries,
+            detached, that a later local module's pyramid wants.
         frozen (ExitStack): Gives the modules before ``only`` their modes
             back when it is closed.
     """
@@ -41,6 +43,7 @@ class LocalStep:
     data_samples: Any = None
     inputs: Optional[Tensor] = None
     only: Optional[int] = None
+    feats: dict[int, Tensor] = field(default_factory=dict)
     frozen: ExitStack = field(default_factory=ExitStack)
 
     def _take_data_samples(
@@ -104,6 +107,7 @@ def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
         for supervision in supervisions:
             supervision.step = None
         step.inputs = step.data_samples = None
+        step.feats.clear()
 
 
 @contextmanager

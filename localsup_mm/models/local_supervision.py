@@ -76,6 +76,7 @@ class LocalSupervision(BaseModule):
                     **cfg,
                     'name': f'local_{k}',
                     'boundary': boundary,
+                    'earlier': partition.boundaries[:k],
                 }
             )
             for k, (cfg, boundary) in enumerate(
@@ -153,13 +154,25 @@ class LocalSupervision(BaseModule):
         if only is not None and k < only:
             if k == only - 1:
                 self.step.frozen.close()
-            return None
+            return self._hand_on(k, h)
         local_module = self.local_modules[k]
-        losses = local_module.loss(h, self.step.inputs, self.step.data_samples)
+        losses = local_module.loss(
+            h,
+            self.step.inputs,
+            self.step.data_samples,
+            [self.step.feats[i] for i in local_module.levels],
+        )
         loss = self.step.backward(local_module, losses)
         if k == only:
             raise ForwardEnded(loss)
-        return h.detach()
+        return self._hand_on(k, h)
+
+    def _hand_on(self, k: int, h: Tensor) -> Tensor:
+        h = h.detach()
+        if any(k in later.levels for later in self.local_modules):
+            boundary = self.partition.boundaries[k]
+            self.step.feats[k] = boundary.to_feature_map(h, self.step.inputs)
+        return h
 
     def _at_tap(
         self, module: nn.Module, args: tuple, kwargs: dict

@@ -1,7 +1,7 @@
 """The decoder that estimates I(h, x)."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,9 @@ class ReconstructionDecoder(BaseModule):
         norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
             ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
         loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
+        ignore_padding (bool): Whether pixels outside the ``img_shape`` of a
+            data sample do not count; the authors count them. Defaults to
+            False.
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Shape:
@@ -73,6 +76,7 @@ class ReconstructionDecoder(BaseModule):
         std: Optional[Sequence[float]] = None,
         norm_cfg: Optional[dict] = None,
         loss_weight: float = 1.0,
+        ignore_padding: bool = False,
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -89,6 +93,7 @@ class ReconstructionDecoder(BaseModule):
                 'the data preprocessor.'
             )
         self.loss_weight = loss_weight
+        self.ignore_padding = ignore_padding
         self.resizes_first = len(channels) == 1
         widths = [in_channels, *channels]
         self.hidden = nn.ModuleList()
@@ -181,17 +186,40 @@ class ReconstructionDecoder(BaseModule):
         return ((inputs * self.std + self.mean) / 255).clamp(0, 1)
 
     def loss(
-        self, feats: tuple[Tensor, ...], inputs: Tensor
+        self,
+        feats: tuple[Tensor, ...],
+        inputs: Tensor,
+        data_samples: Any = None,
     ) -> dict[str, Tensor]:
         """Mean binary cross-entropy between image and reconstruction.
 
         Args:
             feats (tuple[Tensor]): One ``(B, C, h, w)``.
             inputs (Tensor): ``(B, 3, H, W)``, normalized.
+            data_samples (Any): With ``ignore_padding``, a sequence whose
+                ``img_shape`` says how much of each image is no padding.
+                Defaults to None.
 
         Returns:
             dict[str, Tensor]: ``loss_recon``, times ``loss_weight``.
         """
         logits = self(feats, inputs.shape[-2:])
-        loss = F.binary_cross_entropy_with_logits(logits, self.restore(inputs))
+        target = self.restore(inputs)
+        if self.ignore_padding:
+            mask = _outside_padding(inputs, data_samples)
+            loss = F.binary_cross_entropy_with_logits(
+                logits, target, mask, reduction='sum'
+            )
+            loss = loss / (mask.sum() * inputs.shape[1])
+        else:
+            loss = F.binary_cross_entropy_with_logits(logits, target)
         return dict(loss_recon=self.loss_weight * loss)
+
+
+def _outside_padding(inputs: Tensor, data_samples: Any) -> Tensor:
+    """One for pixels of an image, zero for padding: ``(B, 1, H, W)``."""
+    mask = inputs.new_zeros(len(inputs), 1, *inputs.shape[-2:])
+    for plane, sample in zip(mask, data_samples):
+        h, w = sample.img_shape[:2]
+        plane[:, :h, :w] = 1
+    return mask

@@ -1,0 +1,35 @@
+# Mask R-CNN-Swin-T-FPN on COCO, InfoPro K=4. Ours: the authors published
+# no detector. Nothing is frozen here; most memory is in the first
+# stage, of the largest features, so the first cut is at its end.
+#
+# One GPU:    python tools/train.py configs/infopro/mask-rcnn_swin-t_coco.py \
+#             --auto-scale-lr
+# Eight GPUs: bash tools/dist_train.sh \
+#             configs/infopro/mask-rcnn_swin-t_coco.py 8
+_base_ = [
+    '../e2e/mask-rcnn_swin-t_coco.py',
+    '../_base_/local_modules/coco.py',
+]
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LocalBackbone',
+        backbone=_base_.model.backbone,
+        local_modules=dict(
+            boundaries=[
+                'stages.0.blocks.1',
+                'stages.1.blocks.1',
+                'stages.2.blocks.5',
+            ],
+            decoder=_base_.decoder,
+            aux_neck=_base_.aux_neck,
+            aux_head=_base_.aux_head,
+            pyramid=True,
+        ),
+    )
+)
+optim_wrapper = dict(type='LocalOptimWrapper')
+model_wrapper_cfg = dict(type='LocalDistributedDataParallel')
+default_hooks = dict(
+    reconstruction=dict(type='ReconstructionHook', interval=4000)
+)
