@@ -3,16 +3,18 @@
 import copy
 
 import torch
-from cases import Case, ToyModel, build_model, make_batch
+from cases import Case, build_model, make_batch
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from localsup_mm import LocalOptimWrapper, LocalStep, lend_step
 from localsup_mm.engine import check_model
 
 
-def train_step(model: ToyModel, wrapper: OptimWrapper) -> dict:
-    inputs, labels = make_batch()
+def train_step(model: BaseModel, wrapper: OptimWrapper) -> dict:
+    inputs, labels = make_batch(model)
     torch.manual_seed(3)  # drop path
     return model.train_step(dict(inputs=inputs, data_samples=labels), wrapper)
 
@@ -41,7 +43,7 @@ class NoStep(torch.optim.SGD):
         pass
 
 
-def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
+def oracle_gradients(model: BaseModel) -> dict[str, torch.Tensor]:
     """Gradients as defined, without any of our hooks but on a whole graph.
 
     One forward pass without a single detach, but for sources of context: its
@@ -65,7 +67,7 @@ def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
         ).register_forward_hook(
             lambda module, args, h: feats.append(h), prepend=True
         )
-    inputs, labels = make_batch()
+    inputs, labels = make_batch(model)
     del model.backbone.local_supervision
     for module in model.modules():  # no hook that goes back or detaches h
         if getattr(module, 'with_cp', False):
@@ -84,7 +86,14 @@ def oracle_gradients(model: ToyModel) -> dict[str, torch.Tensor]:
     gradients: dict[str, torch.Tensor] = {}
     taken: set = set()
     for h, local_module in zip(feats, supervision.local_modules, strict=True):
-        loss = model.parse_losses(local_module.loss(h, inputs, labels))[0]
+        pyramid = [
+            supervision.local_modules[i]
+            .boundary.to_feature_map(feats[i], inputs)
+            .detach()
+            for i in local_module.levels
+        ]
+        terms = local_module.loss(h, inputs, labels, pyramid)
+        loss = model.parse_losses(terms)[0]
         _take(gradients, taken, names, loss)
     _take(gradients, taken, names, final)
     return gradients
@@ -144,7 +153,7 @@ def assert_isolated(case: Case) -> None:
     model = build_model(case)
     check_model(model)
     partition = model.backbone.local_supervision.partition
-    inputs, labels = make_batch()
+    inputs, labels = make_batch(model)
     for k, names in enumerate(partition.parameters[:-1]):
         step = LocalStep(
             lambda module, losses, k=k: (
@@ -187,17 +196,15 @@ def assert_eval_transparent(case: Case) -> None:
     local, plain = build_model(case), build_model(case, is_local=False)
     incompatible = local.load_state_dict(plain.state_dict(), strict=True)
     assert not incompatible.missing_keys
-    inputs, _ = make_batch()
+    batch = make_batch(local)
     for context in (torch.no_grad(), torch.enable_grad()):
         with context:
-            expected = plain.eval()(inputs)
-            found = local.eval()(inputs)
-        for a, b in zip(_tensors(found), _tensors(expected), strict=True):
+            expected = plain.eval()(*batch)
+            found = local.eval()(*batch)
+        for a, b in zip(
+            tree_leaves(found), tree_leaves(expected), strict=True
+        ):
             assert torch.equal(a, b)
-
-
-def _tensors(output: object) -> list[torch.Tensor]:
-    return [output] if isinstance(output, torch.Tensor) else list(output)
 
 
 def assert_leaves_nothing(case: Case) -> None:
@@ -226,7 +233,7 @@ def assert_leaves_nothing(case: Case) -> None:
     train_step(model, wrapper)
 
 
-def _holds_batch(model: ToyModel) -> bool:
+def _holds_batch(model: BaseModel) -> bool:
     context = getattr(model.backbone, 'context_supply', None)
     return model.backbone.local_supervision.step is not None or bool(
         context is not None and context.sources

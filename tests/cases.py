@@ -1,12 +1,20 @@
-"""One table of networks: each is put through every property."""
+"""One table of networks: each is put through every property.
+
+A backbone is put into a toy model, or into a host's detector.
+"""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
 from mmengine.model import BaseModel, BaseModule
 from mmengine.registry import MODELS
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 import localsup_mm  # noqa: F401 - registers everything
@@ -20,6 +28,8 @@ class Case(NamedTuple):
     closed_outputs: tuple[int, ...] = ()
     taps: tuple[str, ...] = ()
     context_supply: Optional[dict] = None
+    model: Optional[dict] = None
+    local_module: Optional[dict] = None
 
 
 @MODELS.register_module()
@@ -248,6 +258,225 @@ CASES = {
     ),
 }
 
+FROZEN_RESNET = dict(
+    type='mmdet.ResNet',
+    depth=18,
+    base_channels=8,
+    stem_channels=8,
+    frozen_stages=1,
+    norm_eval=True,
+)
+RPN_TRAINING = dict(
+    assigner=dict(
+        type='MaxIoUAssigner',
+        pos_iou_thr=0.7,
+        neg_iou_thr=0.3,
+        min_pos_iou=0.3,
+    ),
+    sampler=dict(
+        type='RandomSampler',
+        num=32,
+        pos_fraction=0.5,
+        add_gt_as_proposals=False,
+    ),
+    allowed_border=-1,
+    pos_weight=-1,
+    debug=False,
+)
+RCNN_TRAINING = dict(
+    assigner=dict(
+        type='MaxIoUAssigner',
+        pos_iou_thr=0.5,
+        neg_iou_thr=0.5,
+        min_pos_iou=0.5,
+    ),
+    sampler=dict(
+        type='RandomSampler',
+        num=16,
+        pos_fraction=0.25,
+        add_gt_as_proposals=True,
+    ),
+    mask_size=28,
+    pos_weight=-1,
+    debug=False,
+)
+RETINANET = dict(
+    type='mmdet.RetinaNet',
+    neck=dict(
+        type='FPN',
+        in_channels=[8, 16, 32, 64],
+        out_channels=8,
+        start_level=1,
+        add_extra_convs='on_input',
+        num_outs=4,
+    ),
+    bbox_head=dict(
+        type='RetinaHead',
+        num_classes=3,
+        in_channels=8,
+        feat_channels=8,
+        stacked_convs=1,
+        anchor_generator=dict(
+            type='AnchorGenerator',
+            octave_base_scale=4,
+            scales_per_octave=1,
+            ratios=[1.0],
+            strides=[8, 16, 32, 64],
+        ),
+    ),
+    train_cfg=dict(
+        assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4),
+        sampler=dict(type='PseudoSampler'),
+        allowed_border=-1,
+        pos_weight=-1,
+        debug=False,
+    ),
+    test_cfg=dict(
+        nms_pre=100,
+        min_bbox_size=0,
+        score_thr=0.0,
+        nms=dict(type='nms', iou_threshold=0.5),
+        max_per_img=10,
+    ),
+)
+MASK_RCNN = dict(
+    type='mmdet.MaskRCNN',
+    neck=dict(
+        type='FPN', in_channels=[12, 24, 48, 96], out_channels=8, num_outs=5
+    ),
+    rpn_head=dict(
+        type='RPNHead',
+        in_channels=8,
+        feat_channels=8,
+        anchor_generator=dict(
+            type='AnchorGenerator',
+            scales=[8],
+            ratios=[0.5, 1.0, 2.0],
+            strides=[4, 8, 16, 32, 64],
+        ),
+    ),
+    roi_head=dict(
+        type='StandardRoIHead',
+        bbox_roi_extractor=dict(
+            type='SingleRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
+            out_channels=8,
+            featmap_strides=[4, 8, 16, 32],
+        ),
+        bbox_head=dict(
+            type='Shared2FCBBoxHead',
+            in_channels=8,
+            fc_out_channels=16,
+            roi_feat_size=7,
+            num_classes=3,
+        ),
+        mask_roi_extractor=dict(
+            type='SingleRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
+            out_channels=8,
+            featmap_strides=[4, 8, 16, 32],
+        ),
+        mask_head=dict(
+            type='FCNMaskHead',
+            num_convs=1,
+            in_channels=8,
+            conv_out_channels=8,
+            num_classes=3,
+        ),
+    ),
+    train_cfg=dict(
+        rpn=RPN_TRAINING,
+        rpn_proposal=dict(
+            nms_pre=50,
+            max_per_img=20,
+            nms=dict(type='nms', iou_threshold=0.7),
+            min_bbox_size=0,
+        ),
+        rcnn=RCNN_TRAINING,
+    ),
+    test_cfg=dict(
+        rpn=dict(
+            nms_pre=50,
+            max_per_img=20,
+            nms=dict(type='nms', iou_threshold=0.7),
+            min_bbox_size=0,
+        ),
+        rcnn=dict(
+            score_thr=0.0,
+            nms=dict(type='nms', iou_threshold=0.5),
+            max_per_img=10,
+            mask_thr_binary=0.5,
+        ),
+    ),
+)
+DENSE_HEAD = dict(
+    type='mmdet.ATSSHead',
+    num_classes=3,
+    feat_channels=32,
+    stacked_convs=1,
+    anchor_generator=dict(
+        type='AnchorGenerator',
+        ratios=[1.0],
+        octave_base_scale=8,
+        scales_per_octave=1,
+    ),
+    loss_cls=dict(type='FocalLoss', use_sigmoid=True),
+    loss_bbox=dict(type='GIoULoss', loss_weight=2.0),
+    train_cfg=dict(
+        assigner=dict(type='ATSSAssigner', topk=9),
+        allowed_border=-1,
+        pos_weight=-1,
+        debug=False,
+    ),
+)
+FPN = dict(
+    type='mmdet.FPN',
+    out_channels=8,
+    num_outs=3,
+    add_extra_convs='on_input',
+)
+DECODER = dict(
+    type='ReconstructionDecoder', channels=(6,), ignore_padding=True
+)
+
+CASES.update(
+    # lateral convs, a dense head on the pyramid so far, reconstruction
+    retinanet=Case(
+        FROZEN_RESNET,
+        ['layer2.1', 'layer3.1'],
+        (1,),
+        model=RETINANET,
+        local_module=dict(
+            decoder=DECODER, aux_neck=FPN, aux_head=DENSE_HEAD, pyramid=True
+        ),
+    ),
+    # several heads, no neck; norms behind the stages
+    mask_rcnn_swin=Case(
+        dict(
+            type='mmdet.SwinTransformer',
+            embed_dims=12,
+            depths=(2, 2, 2, 2),
+            num_heads=(1, 2, 3, 4),
+        ),
+        ['stages.0.blocks.1', 'stages.2.blocks.0'],
+        (0, 1),
+        ('norm0', 'norm1'),
+        model=MASK_RCNN,
+        local_module=dict(
+            decoder=DECODER,
+            aux_head=[
+                DENSE_HEAD,
+                dict(
+                    type='ClassMapHead',
+                    num_classes=3,
+                    channels=8,
+                    source='masks',
+                ),
+            ],
+        ),
+    ),
+)
+
 CONTEXT_CASES = {
     f'{name}_{mode}': CASES[name]._replace(context_supply=dict(mode=mode))
     for name, mode in [
@@ -263,42 +492,75 @@ CONTEXT_CASES = {
 }
 
 
+TOY_LOCAL_MODULE = dict(
+    decoder=dict(type='ReconstructionDecoder', channels=(6,)),
+    aux_head=dict(type='ToyHead'),
+)
+
+
 def build_model(
     case: Case, num_local_modules: Optional[int] = None, is_local: bool = True
-) -> ToyModel:
-    """The case's backbone in a toy model; K counts the last module too."""
+) -> BaseModel:
+    """The case's backbone in its model; K counts the last module too."""
     boundaries = case.boundaries
     if num_local_modules is not None:
         boundaries = boundaries[: num_local_modules - 1]
     backbone = dict(case.backbone)
     if is_local:
+        parts = case.local_module or TOY_LOCAL_MODULE
         backbone = dict(
             type='LocalBackbone',
             backbone=backbone,
-            local_modules=[
-                dict(
-                    boundary=name,
-                    decoder=dict(type='ReconstructionDecoder', channels=(6,)),
-                    aux_head=dict(type='ToyHead'),
-                )
-                for name in boundaries
-            ],
+            local_modules=[dict(boundary=b, **parts) for b in boundaries],
             # none where there is no boundary
             context_supply=case.context_supply if boundaries else None,
         )
     torch.manual_seed(0)
-    model = ToyModel(backbone)
-    model.eval()
-    with torch.no_grad():
-        inputs, labels = make_batch()
-        model(inputs, labels, mode='loss')  # the neck learns its width
+    if case.model is not None:
+        model = MODELS.build(ConfigDict(case.model, backbone=backbone))
+    else:
+        model = ToyModel(backbone)
+        model.eval()
+        with torch.no_grad():
+            inputs, labels = make_batch()
+            model(inputs, labels, mode='loss')  # the neck learns its width
     torch.manual_seed(1)
     for parameter in model.neck.parameters():
         nn.init.normal_(parameter, std=0.1)
     return model.train()
 
 
-def make_batch(size: int = 64) -> tuple[Tensor, Tensor]:
+def make_batch(
+    model: Optional[BaseModel] = None, size: int = 64
+) -> tuple[Tensor, Any]:
+    """Two images, and labels as the model takes them."""
     generator = torch.Generator().manual_seed(2)
     inputs = torch.rand(2, 3, size, size, generator=generator) * 255
-    return inputs, torch.tensor([0, 2])
+    if model is None or isinstance(model, ToyModel):
+        return inputs, torch.tensor([0, 2])
+    return inputs, [make_instances(size, size), make_instances(size, size - 9)]
+
+
+def make_instances(size: int, height: int) -> DetDataSample:
+    """Two instances in an image padded below."""
+    boxes = torch.tensor([[4.0, 6.0, 30.0, 28.0], [20.0, 16.0, 60.0, 50.0]])
+    masks = np.zeros((2, height, size), np.uint8)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes.int().tolist()):
+        mask[y1:y2, x1 : (x1 + x2) // 2] = 1
+    instances = InstanceData(
+        bboxes=boxes,
+        labels=torch.tensor([0, 2]),
+        masks=BitmapMasks(masks, height, size),
+    )
+    sample = DetDataSample(gt_instances=instances)
+    sample.ignored_instances = InstanceData(bboxes=boxes.new_zeros(0, 4))
+    sample.set_metainfo(
+        dict(
+            img_shape=(height, size),
+            ori_shape=(height, size),
+            pad_shape=(size, size),
+            batch_input_shape=(size, size),
+            scale_factor=(1.0, 1.0),
+        )
+    )
+    return sample

@@ -549,7 +549,7 @@ def worker(rank: int, port: int, work_dir: str) -> None:
 def check_averages(rank: int) -> None:
     """Gradients are the mean of what each process alone would get."""
     built = build_model(CASES['toy'])
-    batches = [make_batch(), [t.flip(0) for t in make_batch(96)]]
+    batches = [make_batch(), [t.flip(0) for t in make_batch(size=96)]]
     model = LocalDistributedDataParallel(copy.deepcopy(built))
     wrapper = LocalOptimWrapper(optimizer=NoStep(model.module))
     for k in range(3):

@@ -740,7 +740,7 @@ class Images(Dataset):
         return 4
 
     def __getitem__(self, index):
-        inputs, labels = make_batch(32)
+        inputs, labels = make_batch(size=32)
         return dict(inputs=inputs[index % 2], data_samples=labels[index % 2])
 
 
