@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from cases import make_instances
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, init_default_scope
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
+from tiny_detector import narrow_detector
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 FILES = sorted(
@@ -55,7 +57,18 @@ def make_classification_tiny(cfg):
     )
 
 
+def make_detection_tiny(cfg):
+    """The published depth and cuts, a fraction of the width; two images."""
+    narrow_detector(cfg)
+    samples = [make_instances(64, 64), make_instances(64, 50)]
+    return dict(
+        inputs=[torch.randint(256, (3, h, 64)) for h in (64, 50)],
+        data_samples=samples,
+    )
+
+
 MAKE_TINY = {
+    'mmdet': make_detection_tiny,
     'mmseg': make_segmentation_tiny,
     'mmpretrain': make_classification_tiny,
 }
@@ -66,17 +79,16 @@ def test_one_iteration(name):
     cfg = load(name)
     batch = MAKE_TINY[cfg.default_scope](cfg)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
-    before = [p.clone() for p in model.parameters()]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    before = [p.clone() for p in trained]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     wrapper = OPTIM_WRAPPERS.build(
         dict(type=cfg.optim_wrapper.type, optimizer=optimizer)
     )
     assert model.train_step(batch, wrapper)['loss'].isfinite()
-    # every part learns: no weight is left without a gradient
-    learned = [
-        not torch.equal(a, b) for a, b in zip(before, model.parameters())
-    ]
-    assert sum(learned) > 0.9 * len(learned)
+    # every part learns, but for detectors' levels where no instance is
+    learned = [not torch.equal(a, b) for a, b in zip(before, trained)]
+    assert sum(learned) > 0.85 * len(learned)
 
 
 def local_module(cfg):

@@ -106,7 +106,8 @@ param_scheduler = [
     ),
 ]
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=200), logger=dict(interval=20)
+    checkpoint=dict(by_epoch=False, interval=200),
+    logger=dict(interval=20, log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
