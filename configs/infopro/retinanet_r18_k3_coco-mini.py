@@ -25,5 +25,5 @@ model = dict(
 optim_wrapper = dict(type='LocalOptimWrapper')
 model_wrapper_cfg = dict(type='LocalDistributedDataParallel')
 default_hooks = dict(
-    reconstruction=dict(type='ReconstructionHook', interval=400)
+    reconstruction=dict(type='ReconstructionHook', interval=200)
 )
