@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 import torch
-from cases import CASES, build_model, make_batch
+from cases import CASES, DENSE_HEAD, FPN, build_model, make_batch
 from mmengine.registry import MODELS
 
 import localsup_mm.models.build as build
@@ -33,6 +33,72 @@ def test_neck_before_the_head():
         aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=3),
     )
     assert module.aux_head.fc.in_features == 8
+
+
+STAGES = [
+    Boundary('layer1', channels=4, stride=4),
+    Boundary('layer2.0', channels=6, stride=8),
+    Boundary('layer2.1', channels=8, stride=8),
+    Boundary('layer3', channels=16, stride=16),
+]
+
+
+def strides_of(head):
+    return [a for a, _ in head.prior_generator.strides]
+
+
+def test_strides_of_a_dense_head_come_from_the_trace():
+    module = LocalModule(STAGES[3], aux_head=DENSE_HEAD)
+    assert strides_of(module.aux_head) == [16]
+    assert module.aux_head.in_channels == 16
+    points = LocalModule(
+        STAGES[3],
+        aux_neck=FPN,
+        aux_head=dict(
+            type='mmdet.FCOSHead',
+            num_classes=3,
+            regress_ranges=((-1, 64), (64, 128), (128, 1e8)),
+        ),
+    )
+    assert strides_of(points.aux_head) == [16, 32, 64]
+    assert points.aux_head.in_channels == FPN['out_channels']
+
+
+def test_strides_other_than_the_traced():
+    anchors = dict(DENSE_HEAD['anchor_generator'], strides=[8])
+    with pytest.raises(ValueError, match=r'`strides`.*\[16\].*\[8\]'):
+        LocalModule(
+            STAGES[3], aux_head=dict(DENSE_HEAD, anchor_generator=anchors)
+        )
+
+
+def test_pyramid_has_the_last_boundary_of_each_finer_stride():
+    module = LocalModule(
+        STAGES[3],
+        earlier=STAGES[:3],
+        pyramid=True,
+        aux_neck=dict(FPN, num_outs=4),
+        aux_head=DENSE_HEAD,
+    )
+    assert module.levels == (0, 2)
+    assert module.aux_neck.in_channels == [4, 8, 16]
+    assert strides_of(module.aux_head) == [4, 8, 16, 32]
+    own = LocalModule(STAGES[2], earlier=STAGES[:2], pyramid=True, decoder={})
+    assert own.levels == (0,)
+
+
+def test_several_heads():
+    classes = dict(type='ClassMapHead', num_classes=3)
+    module = LocalModule(STAGES[3], aux_head=[DENSE_HEAD, classes])
+    assert module.aux_head[1].convs[0].in_channels == 16
+    twice = LocalModule(STAGES[3], aux_head=[classes, classes])
+    model = build_model(CASES['retinanet'])
+    inputs, samples = make_batch(model)
+    feats = torch.rand(2, 16, 4, 4)
+    losses = module.loss(feats, inputs, samples)
+    assert {'loss_bbox', 'loss_class_map'} <= losses.keys()
+    with pytest.raises(ValueError, match=r'different names.*ClassMapHead'):
+        twice.loss(feats, inputs, samples)
 
 
 def test_neither_decoder_nor_head():

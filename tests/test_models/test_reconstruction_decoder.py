@@ -1,9 +1,11 @@
 """The decoder's size, loss and bad input."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from localsup_mm.models import ReconstructionDecoder
@@ -93,3 +95,29 @@ def test_no_hidden_conv():
 def test_mean_without_std():
     with pytest.raises(ValueError, match=r'\[1\.0\] and None'):
         ReconstructionDecoder(4, mean=[1.0])
+
+
+def test_padding_does_not_count_if_so_asked():
+    decoder = ReconstructionDecoder(
+        4, mean=[0.0] * 3, std=[1.0] * 3, ignore_padding=True
+    ).eval()
+    feats, inputs = (torch.rand(2, 4, 4, 4),), 255 * torch.rand(2, 3, 8, 8)
+    image = inputs / 255
+    samples = [
+        SimpleNamespace(img_shape=(8, 8)),
+        SimpleNamespace(img_shape=(5, 6)),
+    ]
+    found = decoder.loss(feats, inputs, samples)['loss_recon']
+    logits = decoder(feats, (8, 8))
+    parts = [
+        F.binary_cross_entropy_with_logits(
+            logits[i, :, :h, :w], image[i, :, :h, :w], reduction='sum'
+        )
+        for i, (h, w) in enumerate(s.img_shape for s in samples)
+    ]
+    torch.testing.assert_close(found, sum(parts) / (3 * (64 + 30)))
+    whole = [SimpleNamespace(img_shape=(8, 8))] * 2
+    torch.testing.assert_close(
+        decoder.loss(feats, inputs, whole)['loss_recon'],
+        F.binary_cross_entropy_with_logits(logits, image),
+    )

@@ -277,6 +277,14 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
                 'need more than the features at one boundary, but got True '
                 f'with mode {context.mode!r}. Set cache=False.'
             )
+        supervision = self._backbone.local_supervision
+        deep = [m.name for m in supervision.local_modules if m.levels]
+        if self.cache and deep:
+            raise ValueError(
+                '`cache` should be False with a pyramid, which needs more '
+                f'than the features at one boundary, but got True with {deep} '
+                'of pyramid=True. Set cache=False.'
+            )
         closed = self._partition.closed_outputs
         if self.cache and closed:
             raise ValueError(
