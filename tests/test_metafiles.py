@@ -27,11 +27,18 @@ FILES = sorted(
 )
 WORD = '[a-z0-9-]+'
 NAME = re.compile(
-    rf'((?P<model>deeplabv3)_)?(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
+    rf'((?P<model>deeplabv3|retinanet|(faster|mask)-rcnn)_)?(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
     rf'(_(?P<variant>(?!k\d+_){WORD}))?_(?P<dataset>(?!k\d+$){WORD})'
 )
-# K of a name without one: the paper's headline setting
+# K of a name without one: the paper's headline setting; for detectors, which
+# the papers do not have, ours
 HEADLINE = {'e2e': 1, 'greedy': 2, 'infopro': 2}
+DETECTORS = {
+    'retinanet_r50': 3,
+    'mask-rcnn_r50': 3,
+    'mask-rcnn_swin-t': 4,
+    'faster-rcnn_r101': 4,
+}
 
 
 def read_metafile(method):
@@ -86,8 +93,10 @@ def test_name_says_what_it_is(path):
     local_modules = cfg.model.backbone.get('local_modules', [])
     if isinstance(local_modules, dict):
         local_modules = expand_local_modules(**local_modules)
-    k = len(local_modules) + 1
-    assert k == int(name['k'] or HEADLINE[Path(path).parent.name])
+    headline = HEADLINE[Path(path).parent.name] if name['k'] is None else 0
+    if headline > 1 and name['dataset'] == 'coco':
+        headline = DETECTORS[Path(path).stem.removesuffix('_coco')]
+    assert len(local_modules) + 1 == int(name['k'] or headline)
     data_root = Path(cfg.train_dataloader.dataset.data_root)
     assert data_root.name.replace('_', '-') == name['dataset']
 
@@ -114,6 +123,8 @@ def test_other_names_are_refused(stem):
         ('deeplabv3_r101_bs12_cityscapes', (None, 'bs12', 'cityscapes')),
         ('resnet110_k4_balanced_stl10', ('4', 'balanced', 'stl10')),
         ('resnet32_cifar10', (None, None, 'cifar10')),
+        ('mask-rcnn_swin-t_coco', (None, None, 'coco')),
+        ('retinanet_r18_k3_plain_coco-mini', ('3', 'plain', 'coco-mini')),
     ],
 )
 def test_parts_of_a_name(stem, expected):

@@ -110,4 +110,5 @@ default_hooks = dict(
     logger=dict(interval=20, log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)
+auto_scale_lr = dict(base_batch_size=8)
 randomness = dict(seed=0)
