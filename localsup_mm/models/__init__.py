@@ -14,6 +14,7 @@ from .mlp_sr_neck import MLPSRNeck
 from .predsim_head import PredSimHead, similarity_matching_loss
 from .published_settings import LOSS_WEIGHTS, PARTITIONS
 from .reconstruction_decoder import ReconstructionDecoder
+from .reduction_neck import ReductionNeck
 from .supcon_head import SupConHead, supcon_loss
 from .trace import trace_backbone
 
@@ -33,6 +34,7 @@ __all__ = [
     'Partition',
     'PredSimHead',
     'ReconstructionDecoder',
+    'ReductionNeck',
     'SupConHead',
     'expand_local_modules',
     'lend_step',

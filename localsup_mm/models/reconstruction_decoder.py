@@ -1,7 +1,7 @@
 """The decoder that estimates I(h, x)."""
 
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,8 @@ class ReconstructionDecoder(BaseModule):
     With one hidden conv the features are resized to the image first and both
     convs are 3x3, as the authors do on CIFAR. With several, the first is 1x1
     and a resize follows each, in equal ratios up to the image, as they do on
-    ImageNet and Cityscapes.
+    ImageNet and Cityscapes. ``target_stride`` makes decoder and target
+    smaller than the image, and so cheaper than theirs.
 
     Source: `InfoPro <https://openreview.net/forum?id=fAbkE6ant2>`_, ICLR
     2021; authors' code ``networks/auxiliary_nets.py``, ``Decoder``.
@@ -43,6 +44,10 @@ class ReconstructionDecoder(BaseModule):
             the model's data preprocessor before iteration 0.
         std (Sequence[float], optional): What it divided by, in pixel values
             0-255. Defaults to None, as ``mean``.
+        target_stride (int | str): Where a pixel of the target is the mean
+            over that many pixels of the image, in height and in width;
+            ``'feature'`` is the stride of the features. Defaults to 1, as
+            published: the target is the image.
         norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
             ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
         loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
@@ -57,8 +62,8 @@ class ReconstructionDecoder(BaseModule):
         - loss_recon: ``()``, mean over pixels, in nats.
 
     Raises:
-        ValueError: If ``channels`` is empty, or one of ``mean`` and ``std``
-            is given without the other.
+        ValueError: If ``channels`` is empty, ``target_stride`` is none, or
+            one of ``mean`` and ``std`` is given without the other.
 
     Example:
         >>> decoder = ReconstructionDecoder(16, mean=[0.] * 3, std=[255.] * 3)
@@ -74,6 +79,7 @@ class ReconstructionDecoder(BaseModule):
         channels: Sequence[int] = (12,),
         mean: Optional[Sequence[float]] = None,
         std: Optional[Sequence[float]] = None,
+        target_stride: Union[int, str] = 1,
         norm_cfg: Optional[dict] = None,
         loss_weight: float = 1.0,
         ignore_padding: bool = False,
@@ -92,8 +98,16 @@ class ReconstructionDecoder(BaseModule):
                 f'{mean!r} and {std!r}. Leave both out to take them from '
                 'the data preprocessor.'
             )
+        if target_stride != 'feature' and not (
+            isinstance(target_stride, int) and target_stride >= 1
+        ):
+            raise ValueError(
+                "`target_stride` should be at least 1, or 'feature', but got "
+                f'{target_stride!r}. Leave it out to rebuild the image.'
+            )
         self.loss_weight = loss_weight
         self.ignore_padding = ignore_padding
+        self.target_stride = target_stride
         self.resizes_first = len(channels) == 1
         widths = [in_channels, *channels]
         self.hidden = nn.ModuleList()
@@ -135,10 +149,15 @@ class ReconstructionDecoder(BaseModule):
             size (torch.Size): ``(H, W)`` of the image.
 
         Returns:
-            Tensor: ``(B, 3, H, W)``; its sigmoid is the image in [0, 1].
+            Tensor: ``(B, 3, H', W')``, both sides divided by
+            ``target_stride``; its sigmoid is the image in [0, 1].
         """
         x = feats[-1]
         start = x.shape[-2:]
+        if self.target_stride == 'feature':
+            size = start
+        else:
+            size = [-(-side // self.target_stride) for side in size]
         if self.resizes_first:
             conv, norm, relu = self.hidden[0]
             x = relu(norm(conv_of_resized(x, conv, size)))
@@ -159,7 +178,7 @@ class ReconstructionDecoder(BaseModule):
         self, feats: tuple[Tensor, ...], size: torch.Size
     ) -> Tensor:
         """The image as the features hold it, ``(B, 3, H, W)`` in [0, 1]."""
-        return self(feats, size).sigmoid()
+        return resize(self(feats, size).sigmoid(), size)
 
     def restore(self, inputs: Tensor) -> Tensor:
         """Undo the normalization.
@@ -204,16 +223,22 @@ class ReconstructionDecoder(BaseModule):
             dict[str, Tensor]: ``loss_recon``, times ``loss_weight``.
         """
         logits = self(feats, inputs.shape[-2:])
-        target = self.restore(inputs)
+        size = logits.shape[-2:]
+        target = self.restore(_shrink(inputs, size))
         if self.ignore_padding:
-            mask = _outside_padding(inputs, data_samples)
+            weight = _shrink(_outside_padding(inputs, data_samples), size)
             loss = F.binary_cross_entropy_with_logits(
-                logits, target, mask, reduction='sum'
+                logits, target, weight, reduction='sum'
             )
-            loss = loss / (mask.sum() * inputs.shape[1])
+            loss = loss / (weight.sum() * inputs.shape[1])
         else:
             loss = F.binary_cross_entropy_with_logits(logits, target)
         return dict(loss_recon=self.loss_weight * loss)
+
+
+def _shrink(x: Tensor, size: torch.Size) -> Tensor:
+    """To means over areas."""
+    return x if x.shape[-2:] == size else F.adaptive_avg_pool2d(x, size)
 
 
 def _outside_padding(inputs: Tensor, data_samples: Any) -> Tensor:

@@ -3,6 +3,7 @@
 import math
 from types import SimpleNamespace
 
+import mmcv.cnn  # noqa: F401 - registers norm layers
 import pytest
 import torch
 import torch.nn.functional as F
@@ -49,6 +50,47 @@ def test_any_image_size(channels, size):
     decoder = ReconstructionDecoder(4, channels, **PLAIN)
     out = decoder((torch.rand(1, 4, 3, 2),), torch.Size(size))
     assert out.shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize('channels', [(12,), (16, 8)])
+@pytest.mark.parametrize(
+    ('stride', 'size'), [(1, (16, 24)), (4, (4, 6)), ('feature', (8, 12))]
+)
+def test_target_is_the_mean_over_areas(stride, size, channels):
+    decoder = ReconstructionDecoder(
+        4,
+        channels,
+        mean=[10.0, 20.0, 30.0],
+        std=[50.0, 60.0, 70.0],
+        target_stride=stride,
+    )
+    feats, inputs = torch.rand(2, 4, 8, 12), torch.rand(2, 3, 16, 24)
+    logits = decoder((feats,), inputs.shape[-2:])
+    assert logits.shape == (2, 3, *size)
+    target = F.interpolate(decoder.restore(inputs), size=size, mode='area')
+    expected = F.binary_cross_entropy_with_logits(logits, target)
+    found = decoder.loss((feats,), inputs)['loss_recon']
+    torch.testing.assert_close(found, expected)
+
+
+def test_reconstruction_of_a_smaller_target_is_as_large_as_the_image():
+    decoder = ReconstructionDecoder(4, target_stride=4, **PLAIN)
+    image = decoder.reconstruct((torch.rand(2, 4, 4, 6),), (16, 24))
+    assert image.shape == (2, 3, 16, 24)
+    assert image.min() >= 0 and image.max() <= 1
+
+
+@pytest.mark.parametrize('size', [(17, 23), (3, 5)])
+def test_target_of_any_image_size(size):
+    decoder = ReconstructionDecoder(4, target_stride=4, **PLAIN)
+    losses = decoder.loss((torch.rand(1, 4, 3, 2),), torch.rand(1, 3, *size))
+    assert losses['loss_recon'].isfinite()
+
+
+@pytest.mark.parametrize('stride', [0, 0.5, 'image'])
+def test_unknown_target_stride(stride):
+    with pytest.raises(ValueError, match=f'`target_stride`.*{stride!r}'):
+        ReconstructionDecoder(4, target_stride=stride)
 
 
 def test_single_image_of_one_pixel_features():
