@@ -6,6 +6,7 @@ from typing import Any, Optional, Union
 
 from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
+from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from .boundary import Boundary
@@ -42,6 +43,11 @@ class LocalModule(BaseModule):
             the features here those at earlier boundaries of finer strides,
             the last of each, detached. Ours, for detectors. Defaults to
             False.
+        label_stride (int): The aux head learns from every that many-th
+            pixel of a label map (``gt_sem_seg``), in height and in width,
+            and so makes no logits of the size of the image: with many
+            classes they take more memory than the local module. Defaults to
+            1: from all.
         earlier (Sequence[Boundary]): The boundaries before this one. Not set
             in a config. Defaults to ().
 
@@ -57,7 +63,9 @@ class LocalModule(BaseModule):
         - inputs: ``(B, 3, H, W)``, normalized.
 
     Raises:
-        ValueError: If there is neither a decoder nor an aux head.
+        ValueError: If there is neither a decoder nor an aux head, or
+            ``label_stride`` is below 1; with the loss, if it is above 1 for
+            labels that are no label maps.
         ImportError: If the host of a part is not installed.
     """
 
@@ -69,6 +77,7 @@ class LocalModule(BaseModule):
         aux_neck: Optional[dict] = None,
         aux_head: Union[dict, Sequence[dict], None] = None,
         pyramid: bool = False,
+        label_stride: int = 1,
         earlier: Sequence[Boundary] = (),
     ) -> None:
         super().__init__()
@@ -78,7 +87,13 @@ class LocalModule(BaseModule):
                 'a `decoder` or an `aux_head`, but got neither. Add e.g. '
                 "decoder=dict(type='ReconstructionDecoder')."
             )
+        if label_stride < 1:
+            raise ValueError(
+                '`label_stride` should be at least 1, but got '
+                f'{label_stride!r}. Leave it out to learn from all pixels.'
+            )
         self.boundary = boundary
+        self.label_stride = label_stride
         self.name = name
         self.levels = _find_levels(earlier, boundary) if pyramid else ()
         sources = [*(earlier[i] for i in self.levels), boundary]
@@ -137,9 +152,10 @@ class LocalModule(BaseModule):
             tapped = (*pyramid, *feats)
             if self.aux_neck is not None:
                 tapped = self.aux_neck(tapped)
+            samples = _thin_out(data_samples, self.label_stride)
             several = isinstance(self.aux_head, ModuleList)
             for head in self.aux_head if several else [self.aux_head]:
-                new = _head_loss(head, tapped, data_samples)
+                new = _head_loss(head, tapped, samples)
                 if not losses.keys().isdisjoint(new):
                     raise ValueError(
                         '`aux_head` should have heads whose losses have '
@@ -174,3 +190,23 @@ def _head_loss(head: nn.Module, feats: tuple, data_samples: Any) -> dict:
         'loss_task' if key == 'loss' else key: value
         for key, value in losses.items()
     }
+
+
+def _thin_out(data_samples: Any, stride: int) -> Any:
+    """Label maps of every stride-th pixel, the middle one of each square."""
+    if stride == 1:
+        return data_samples
+    thinned = []
+    for sample in data_samples:
+        if not hasattr(sample, 'gt_sem_seg'):
+            raise ValueError(
+                '`label_stride` should be 1 where labels are no label maps, '
+                f'but got {stride} and {type(sample).__name__} without '
+                'gt_sem_seg. Leave it out.'
+            )
+        label = sample.gt_sem_seg.data[..., stride // 2 :: stride, :]
+        label = label[..., stride // 2 :: stride]
+        thin = type(sample)(metainfo=sample.metainfo)
+        thin.gt_sem_seg = PixelData(data=label)
+        thinned.append(thin)
+    return thinned

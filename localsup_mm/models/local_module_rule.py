@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from .published_settings import LOSS_WEIGHTS, PARTITIONS, find_setting
 
@@ -17,7 +17,7 @@ def expand_local_modules(
     decoder: Optional[dict] = None,
     aux_neck: Optional[dict] = None,
     aux_head: Union[dict, Sequence[dict], None] = None,
-    pyramid: bool = False,
+    **options: Any,
 ) -> list[dict]:
     """Write out local modules that share their aux nets' configs.
 
@@ -41,7 +41,8 @@ def expand_local_modules(
         aux_neck (dict, optional): As :class:`LocalModule`. Defaults to None.
         aux_head (dict | Sequence[dict], optional): As :class:`LocalModule`.
             Defaults to None.
-        pyramid (bool): As :class:`LocalModule`. Defaults to False.
+        **options (Any): Other arguments of :class:`LocalModule`, the same
+            for all.
 
     Returns:
         list[dict]: One config for each :class:`LocalModule`.
@@ -80,9 +81,7 @@ def expand_local_modules(
             parts['aux_head'] = _weigh(parts['aux_head'], lambda_2)
             if parts['aux_head'] is None:
                 parts['aux_neck'] = None
-        if pyramid:
-            parts['pyramid'] = True
-        local_modules.append(dict(boundary=boundary, **parts))
+        local_modules.append(dict(boundary=boundary, **parts, **options))
     return local_modules
 
 

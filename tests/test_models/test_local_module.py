@@ -4,8 +4,13 @@ import importlib.util
 
 import pytest
 import torch
+import torch.nn.functional as F
 from cases import CASES, DENSE_HEAD, FPN, build_model, make_batch
 from mmengine.registry import MODELS
+from mmengine.structures import PixelData
+from mmpretrain.structures import DataSample
+from mmseg.models.utils import resize
+from mmseg.structures import SegDataSample
 
 import localsup_mm.models.build as build
 from localsup_mm.models import Boundary, LocalModule
@@ -166,6 +171,38 @@ def test_plain_optim_wrapper_is_told_what_to_do():
 def test_in_channels_other_than_the_trace():
     with pytest.raises(ValueError, match=r'aux_head should be 8.*but got 7'):
         LocalModule(BOUNDARY, aux_head=dict(FCN, in_channels=7))
+
+
+def seg_samples(label):
+    return [SegDataSample(gt_sem_seg=PixelData(data=label))]
+
+
+@pytest.mark.parametrize('size', [(16, 24), (15, 22)])
+def test_label_stride(size):
+    """The loss is that of label maps of which only such pixels are known."""
+    module = LocalModule(BOUNDARY, aux_head=FCN, label_stride=4).eval()
+    inputs, feats = torch.rand(1, 3, *size), torch.rand(1, 8, 4, 6)
+    label = torch.randint(5, (1, *size))
+    samples = seg_samples(label)
+    found = module.loss(feats, inputs, samples)
+    thin = label[:, [2, 6, 10, 14]][:, :, list(range(2, size[1], 4))]
+    logits = module.aux_head((feats,))
+    logits = resize(logits, thin.shape[1:], mode='bilinear')
+    assert found['loss_ce'].isclose(F.cross_entropy(logits, thin))
+    assert samples[0].gt_sem_seg.data is label
+
+
+def test_label_stride_without_a_label_map():
+    module = LocalModule(BOUNDARY, aux_head=FCN, label_stride=4)
+    with pytest.raises(ValueError, match='got 4 and DataSample without'):
+        module.loss(
+            torch.rand(1, 8, 4, 4), torch.rand(1, 3, 16, 16), [DataSample()]
+        )
+
+
+def test_label_stride_below_one():
+    with pytest.raises(ValueError, match=r'`label_stride`.*got 0'):
+        LocalModule(BOUNDARY, aux_head=FCN, label_stride=0)
 
 
 @pytest.mark.parametrize(
