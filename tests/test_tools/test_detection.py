@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.hub import get_config
 from mmengine.runner import Runner
 from processes import ROOT, read_scalars, run_tool
 from tiny_detector import narrow_detector
@@ -39,7 +40,11 @@ def annotations(tmp_path_factory):
 
 def make_tiny(name, annotations, work_dir):
     """Two iterations of a narrow network on four small images."""
-    cfg = Config.fromfile(name if '::' in name else ROOT / 'configs' / name)
+    cfg = (
+        get_config(name)
+        if '::' in name
+        else Config.fromfile(ROOT / 'configs' / name)
+    )
     narrow_detector(cfg)
     cfg.work_dir = str(work_dir)
     # mmengine keeps visualizers by their names
