@@ -1,9 +1,13 @@
 # Local modules of a detector on COCO. Ours throughout: no settings for
 # detection are published. The aux head is a light dense head of one anchor a
-# place, which sees the pyramid level that the features feed: a lateral conv
-# and two coarser levels, trained locally.
+# place on the pyramid so far: lateral convs of the features and of the closed
+# outputs before them, top-down, and coarser levels, trained locally.
+# The decoder rebuilds the image at a quarter of its size, without padding.
 decoder = dict(
-    type='ReconstructionDecoder', channels=(64, 32, 12), ignore_padding=True
+    type='ReconstructionDecoder',
+    channels=(64, 32),
+    target_stride=4,
+    ignore_padding=True,
 )
 aux_neck = dict(
     type='mmdet.FPN',
