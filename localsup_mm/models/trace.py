@@ -73,7 +73,7 @@ def trace_backbone(
     checkpointed = [
         (m, flag)
         for m in backbone.modules()
-        for flag in _CHECKPOINT_FLAGS
+        for flag in CHECKPOINT_FLAGS
         if getattr(m, flag, False)
     ]
     handles = []
@@ -127,4 +127,4 @@ def _bind(function, name: str):
 
 
 # attributes by which the hosts' layers checkpoint; DenseNet's is the second
-_CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')
+CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')

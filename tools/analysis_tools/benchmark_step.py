@@ -18,23 +18,23 @@ python tools/analysis_tools/benchmark_step.py --crop 32x32 --batch 64 \
 
 import argparse
 import importlib
-import re
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from image_size import parse_size
+from paired_time import ratio_quartiles, time_in_turns
 from step_contenders import build_contenders, build_model
 from step_profile import profile_step
+from synthetic_batch import make_batch
 from torch import Tensor
+from training_methods import read_config
 
 from localsup_mm import LocalOptimWrapper
 from localsup_mm.engine import check_model
 
-# By the scope of the config; each has make_batch and HandWrittenStep
+# By the scope of the config; each has HandWrittenStep
 HAND_WRITTEN = {
     'mmpretrain': 'classification_step',
     'mmseg': 'segmentation_step',
@@ -69,11 +69,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='tell where the time of our step goes as well',
     )
     args = parser.parse_args(argv)
-    if re.fullmatch(r'[1-9]\d*x[1-9]\d*', args.crop) is None:
-        parser.error(
-            f'`--crop` should be HxW, but got {args.crop!r}. Write e.g. '
-            '64x128.'
-        )
+    args.crop = parse_size(args.crop, '--crop')
     # a norm on pooled features needs two images, quartiles need two rounds
     for name in ('batch', 'pairs'):
         if getattr(args, name) < 2:
@@ -81,19 +77,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                 f'`--{name}` should be at least 2, but got '
                 f'{getattr(args, name)}. Leave it out for the default.'
             )
-    args.crop = tuple(map(int, args.crop.split('x')))
     return args
-
-
-def read_config(path: str, crop: tuple[int, int]) -> Config:
-    """Read a config, with a model as the Runner would build it."""
-    cfg = Config.fromfile(path)
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    cfg.model.pretrained = None
-    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    if 'size' in cfg.model.data_preprocessor:
-        cfg.model.data_preprocessor.size = crop
-    return cfg
 
 
 def check_equal_weights(
@@ -148,45 +132,14 @@ def max_difference(first: Tensor, second: Tensor) -> float:
     return (first.double() - second.double()).abs().max().item()
 
 
-def time_in_turns(
-    steps: dict[str, Callable], batch: dict, num_rounds: int
-) -> dict[str, list[float]]:
-    """Time steps in turns, forwards and backwards alternately.
-
-    Args:
-        steps (dict[str, Callable]): By name; each trains on a batch.
-        batch (dict): As a data loader yields it.
-        num_rounds (int): Each runs once a round.
-
-    Returns:
-        dict[str, list[float]]: Seconds, one a round.
-    """
-    seconds = {name: [] for name in steps}
-    shown = time.monotonic()
-    for i in range(num_rounds):
-        for name in list(steps) if i % 2 == 0 else reversed(steps):
-            begin = time.perf_counter()
-            steps[name](batch)
-            seconds[name].append(time.perf_counter() - begin)
-            if time.monotonic() - shown > 5:
-                shown = time.monotonic()
-                print(
-                    f'[{i + 1}/{num_rounds}] {name}: '
-                    f'{seconds[name][-1]:.2f} s',
-                    flush=True,
-                )
-    return seconds
-
-
 def format_ratio(
     seconds: dict[str, list[float]], name: str, reference: str
 ) -> str:
-    pairs = zip(seconds[name], seconds[reference], strict=True)
-    ratios = [a / b for a, b in pairs]
-    low, median, high = statistics.quantiles(ratios, n=4, method='inclusive')
+    values = seconds[name]
+    low, median, high = ratio_quartiles(values, seconds[reference])
     return (
         f'{name} / {reference}: {median:.3f} '
-        f'(quartiles {low:.3f} to {high:.3f}, {len(ratios)} rounds)'
+        f'(quartiles {low:.3f} to {high:.3f}, {len(values)} rounds)'
     )
 
 
@@ -208,9 +161,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = read_config(args.config, args.crop)
     hand_written = importlib.import_module(HAND_WRITTEN[cfg.default_scope])
     print(f'build {args.config}', flush=True)
-    model = build_model(cfg.model)
+    model = build_model(cfg)
     check_model(model)  # gives the decoders mean and std
-    batch = hand_written.make_batch(model, args.batch, args.crop)
+    batch = make_batch(cfg.default_scope, model, args.batch, args.crop)
     contenders = build_contenders(cfg, model, hand_written, args.contenders)
     steps = {name: contenders[name].step for name in contenders}
     print('check', flush=True)

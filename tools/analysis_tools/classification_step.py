@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmpretrain.models import LinearClsHead
-from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -23,19 +22,6 @@ from localsup_mm.models import (
     SupConHead,
 )
 from localsup_mm.models.resized_conv import conv_of_resized
-
-
-def make_batch(
-    model: nn.Module, num_images: int, crop: tuple[int, int]
-) -> dict:
-    """Random images and labels."""
-    labels = torch.randint(model.head.num_classes, (num_images,))
-    return dict(
-        inputs=list(
-            torch.randint(256, (num_images, 3, *crop), dtype=torch.uint8)
-        ),
-        data_samples=[DataSample().set_gt_label(label) for label in labels],
-    )
 
 
 class HandWrittenStep:

@@ -1,19 +1,17 @@
 """What a locally supervised classifier costs, without training it."""
 
 import copy
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from image_size import find_image_size
+from mac_counter import MacCounter
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import MODELS, OPTIMIZERS, init_default_scope
-from mmpretrain.structures import DataSample
+from mmengine.registry import MODELS, init_default_scope
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from localsup_mm.engine import check_model
-from localsup_mm.planning import peak_memory
+from training_cost import predict_cost
+from training_methods import Method, to_end_to_end
 
 
 @dataclass(frozen=True)
@@ -58,35 +56,10 @@ def measure_cost(cfg: Config) -> Cost:
     cfg = copy.deepcopy(cfg)
     cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     image = (3, *find_image_size(cfg))
-    plain = copy.deepcopy(cfg.model)
-    plain.backbone = plain.backbone.backbone
     return Cost(
         *count_at_inference(cfg.model, image),
-        *count_at_inference(plain, image),
+        *count_at_inference(to_end_to_end(cfg).model, image),
         measure_memory(cfg, (cfg.train_dataloader.batch_size, *image)),
-    )
-
-
-def find_image_size(cfg: Config) -> tuple[int, int]:
-    """Height and width that a config's training images are cropped to.
-
-    Args:
-        cfg (Config): Of a classifier.
-
-    Returns:
-        tuple[int, int]: In pixels.
-
-    Raises:
-        ValueError: If its training pipeline has no ``RandomCrop``.
-    """
-    pipeline = cfg.train_dataloader.dataset.pipeline
-    for transform in pipeline:
-        if transform['type'] == 'RandomCrop':
-            size = transform['crop_size']
-            return (size, size) if isinstance(size, int) else tuple(size)
-    raise ValueError(
-        '`train_dataloader.dataset.pipeline` should have a RandomCrop, but '
-        f'got {[t["type"] for t in pipeline]!r}. Add one of the image size.'
     )
 
 
@@ -106,10 +79,9 @@ def count_at_inference(
         fully-connected layers for one image.
     """
     model = MODELS.build(model_cfg).eval()
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), MacCounter() as counter:
         model(torch.zeros(1, *image_shape))
-    return count_deployed(model), counter.get_total_flops() // 2
+    return count_deployed(model), counter.total
 
 
 def count_deployed(model: nn.Module) -> int:
@@ -131,13 +103,5 @@ def measure_memory(cfg: Config, input_shape: Sequence[int]) -> int:
     Returns:
         int: Bytes.
     """
-    model = MODELS.build(cfg.model)
-    check_model(model)  # gives the decoders mean and std
-    settings = dict(cfg.optim_wrapper.optimizer)
-    optimizer = OPTIMIZERS.get(settings.pop('type'))
-    return peak_memory(
-        model,
-        input_shape,
-        lambda shape: [DataSample().set_gt_label(0) for _ in range(shape[0])],
-        functools.partial(optimizer, **settings),
-    )
+    num_images, _, *size = input_shape
+    return predict_cost(Method(cfg), num_images, tuple(size)).peak_memory

@@ -10,10 +10,7 @@ two together, for mmseg's configs. Needs no GPU, no data and some seconds.
 """
 
 import argparse
-import copy
-import functools
 import json
-import re
 import time
 import warnings
 from collections.abc import Sequence
@@ -21,19 +18,10 @@ from pathlib import Path
 from typing import Optional
 
 import matplotlib
-import torch
+from image_size import parse_size
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import (
-    MODELS,
-    OPTIMIZERS,
-    init_default_scope,
-)
-from mmengine.structures import PixelData
-
-import localsup_mm  # noqa: F401 - registers everything
-from localsup_mm.engine import check_model
-from localsup_mm.planning import peak_memory
+from training_cost import predict_cost
+from training_methods import Method, read_config
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
@@ -47,32 +35,11 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('e2e_config', help='trains the network end to end')
     parser.add_argument('local_config', help='trains it by local modules')
     parser.add_argument('--batch', type=int, default=2, help='images')
-    parser.add_argument('--size', default='512x1024', help='HEIGHTxWIDTH')
+    parser.add_argument('--size', default='512x1024', help='HxW in pixels')
     parser.add_argument('--name', help='of the network, for the title')
     parser.add_argument('--out', default='memory.png', help='the picture')
     parser.add_argument('--json', help='write the bytes to this file too')
     return parser.parse_args(argv)
-
-
-def parse_size(size: str) -> tuple[int, int]:
-    """Height and width of a text like ``'512x1024'``.
-
-    Args:
-        size (str): The text.
-
-    Returns:
-        tuple[int, int]: In pixels.
-
-    Raises:
-        ValueError: If it is not of that form.
-    """
-    match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)
-    if match is None:
-        raise ValueError(
-            f'`--size` should be HEIGHTxWIDTH in pixels, but got {size!r}. '
-            'Write it as 512x1024.'
-        )
-    return int(match[1]), int(match[2])
 
 
 def name_method(cfg: Config) -> str:
@@ -98,82 +65,32 @@ def name_method(cfg: Config) -> str:
     return f'{method} K={len(local_modules) + 1}'
 
 
-def use_checkpointing(cfg: Config) -> Config:
-    """Copy a config with activation checkpointing in its backbone."""
-    cfg = copy.deepcopy(cfg)
-    backbone = cfg.model.backbone
-    backbone.get('backbone', backbone).with_cp = True
-    return cfg
-
-
-def make_data_samples(input_shape: Sequence[int]) -> list:
-    """Label images as mmseg's heads take them.
-
-    Args:
-        input_shape (Sequence[int]): ``(B, 3, H, W)``.
-
-    Returns:
-        list[SegDataSample]: B of them.
-    """
-    from mmseg.structures import SegDataSample
-
-    labels = torch.zeros(1, *input_shape[-2:], dtype=torch.long)
-    return [
-        SegDataSample(gt_sem_seg=PixelData(data=labels.clone()))
-        for _ in range(input_shape[0])
-    ]
-
-
-def measure(cfg: Config, input_shape: Sequence[int]) -> int:
-    """Peak memory of a training iteration of a config.
-
-    Args:
-        cfg (Config): Of a segmentation model.
-        input_shape (Sequence[int]): ``(B, 3, H, W)``.
-
-    Returns:
-        int: Bytes.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    cfg = copy.deepcopy(cfg)
-    cfg.model.pretrained = None
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    if 'local_modules' in cfg.model.backbone:
-        check_model(model)  # gives the decoders mean and std
-    settings = dict(cfg.optim_wrapper.optimizer)
-    optimizer = OPTIMIZERS.get(settings.pop('type'))
-    return peak_memory(
-        model,
-        input_shape,
-        make_data_samples,
-        functools.partial(optimizer, **settings),
-    )
-
-
 def measure_all(
-    e2e: Config, local: Config, input_shape: Sequence[int]
+    e2e: Config, local: Config, num_images: int, size: tuple[int, int]
 ) -> dict[str, int]:
     """Measure four ways to train; prints each when it is there.
 
     Args:
         e2e (Config): Trains the network end to end.
         local (Config): Trains it by local modules.
-        input_shape (Sequence[int]): ``(B, 3, H, W)``.
+        num_images (int): B.
+        size (tuple[int, int]): H and W, in pixels.
 
     Returns:
         dict[str, int]: Bytes of each.
     """
     method = name_method(local)
     ways = {
-        END_TO_END: e2e,
-        CHECKPOINTING: use_checkpointing(e2e),
-        method: local,
-        f'{method} +\ncheckpointing': use_checkpointing(local),
+        END_TO_END: Method(e2e),
+        CHECKPOINTING: Method(e2e, with_cp=True),
+        method: Method(local),
+        f'{method} +\ncheckpointing': Method(local, with_cp=True),
     }
     peaks = {}
-    for way, cfg in ways.items():
+    for way, choice in ways.items():
         begin = time.monotonic()
-        peaks[way] = measure(cfg, input_shape)
+        cost = predict_cost(choice, num_images, size)
+        peaks[way] = cost.peak_memory
         label = way.replace('\n', ' ')
         print(
             f'{label:<27}{peaks[way] / 2**30:6.2f} GiB  '
@@ -214,9 +131,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     warnings.filterwarnings('ignore', category=UserWarning)
     height, width = parse_size(args.size)
-    e2e = Config.fromfile(args.e2e_config)
-    local = Config.fromfile(args.local_config)
-    peaks = measure_all(e2e, local, (args.batch, 3, height, width))
+    e2e = read_config(args.e2e_config)
+    local = read_config(args.local_config)
+    peaks = measure_all(e2e, local, args.batch, (height, width))
     title = (
         f'{args.name or Path(args.e2e_config).stem}: batch {args.batch}, '
         f'crop {height} x {width}\n'

@@ -7,33 +7,9 @@ heads; decoders and heads are used as they are.
 import re
 from collections.abc import Sequence
 
-import torch
-from mmengine.structures import PixelData
 from mmseg.models.backbones import ResNetV1c
-from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.optim import Optimizer
-
-
-def make_batch(
-    model: nn.Module, num_images: int, crop: tuple[int, int]
-) -> dict:
-    """Random images and labels, some of them to be ignored."""
-    data_samples = []
-    for _ in range(num_images):
-        labels = torch.randint(model.num_classes + 1, (1, *crop))
-        labels[labels == model.num_classes] = 255
-        data_samples.append(
-            SegDataSample(
-                gt_sem_seg=PixelData(data=labels),
-                metainfo=dict(img_shape=crop, ori_shape=crop),
-            )
-        )
-    inputs = [
-        torch.randint(256, (3, *crop), dtype=torch.uint8)
-        for _ in range(num_images)
-    ]
-    return dict(inputs=inputs, data_samples=data_samples)
 
 
 class HandWrittenStep:

@@ -5,36 +5,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from mmengine.config import Config, ConfigDict
-from mmengine.model import revert_sync_batchnorm
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper
-from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import SGD, Optimizer
+from training_methods import Method, to_end_to_end
+from training_methods import build_model as build_method
 
 from localsup_mm import LocalOptimWrapper
 
 AUX_NETS = 'backbone.local_supervision.local_modules.'
 
 
-def build_model(cfg: ConfigDict) -> nn.Module:
+def build_model(cfg: Config, with_cp: bool = False) -> nn.Module:
     """Build in training mode, with plain batch norm and without dropout."""
-    model = revert_sync_batchnorm(MODELS.build(copy.deepcopy(cfg)))
+    model = build_method(Method(cfg, with_cp))
     for module in model.modules():
         if isinstance(module, _DropoutNd):
             # random draws would differ between the contenders
             module.p = 0.0
-    return model.train()
+    return model
 
 
 def build_plain_model(
-    cfg: ConfigDict, model: nn.Module, **backbone: bool
+    cfg: Config, model: nn.Module, with_cp: bool = False
 ) -> nn.Module:
     """Build the host's model, with the weights of a local one."""
-    cfg = copy.deepcopy(cfg)
-    cfg.backbone = dict(cfg.backbone.backbone, **backbone)
-    plain = build_model(cfg)
+    plain = build_model(to_end_to_end(cfg), with_cp)
     plain.load_state_dict(
         {k: v for k, v in model.state_dict().items() if AUX_NETS not in k}
     )
@@ -113,7 +111,7 @@ def build_contenders(
     contenders = {
         'hand-written': build_hand_written(
             hand_written.HandWrittenStep,
-            build_plain_model(cfg.model, model),
+            build_plain_model(cfg, model),
             copy.deepcopy(local_modules),
             cfg,
         ),
@@ -121,7 +119,7 @@ def build_contenders(
     }
     for name in others:
         print(f'build {name}', flush=True)
-        plain = build_plain_model(cfg.model, model, with_cp=name == 'with_cp')
+        plain = build_plain_model(cfg, model, with_cp=name == 'with_cp')
         if name != 'naive':
             contenders[name] = build_contender(plain, OptimWrapper, cfg)
         elif hasattr(hand_written, 'NaiveStep'):

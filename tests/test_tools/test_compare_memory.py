@@ -1,0 +1,333 @@
+"""Memory, time and compute of ways to train, at the smallest size."""
+
+import json
+import re
+import sys
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from PIL import Image
+from processes import ROOT
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
+
+for host in ('mmseg', 'mmpretrain', 'mmdet', 'matplotlib'):
+    pytest.importorskip(host)
+sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
+import compare_memory
+from image_size import find_image_size
+from mac_counter import MacCounter
+from memory_time_plot import find_pareto_front
+from mmengine.runner import set_random_seed
+from synthetic_batch import make_batch, make_data_samples
+from training_cost import TrainingRun
+from training_methods import (
+    build_model,
+    derive_methods,
+    find_checkpoints,
+    name_method,
+    read_config,
+)
+
+from localsup_mm.engine import LiveBytes
+from localsup_mm.planning import peak_memory
+
+SEGMENTOR = f"""
+_base_ = ['{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py']
+model = dict(
+    backbone=dict(backbone=dict(stem_channels=8, base_channels=8)),
+    decode_head=dict(in_channels=64, channels=8),
+    auxiliary_head=dict(in_channels=32, channels=8))
+"""
+CLASSIFIER = f"""
+_base_ = ['{ROOT}/configs/infopro/resnet32_k2_softmax_cifar10.py']
+model = dict(backbone=dict(
+    backbone=dict(depth=8),
+    local_modules=dict(
+        partition=None, boundaries=['layer1.0'], loss_weights=[[1, 1]] * 2)))
+"""
+TRANSFORMER = f"""
+_base_ = ['{ROOT}/configs/e2e/resnet32_cifar10.py']
+model = dict(
+    backbone=dict(
+        _delete_=True, type='VisionTransformer', img_size=32, patch_size=8,
+        arch=dict(embed_dims=16, num_layers=2, num_heads=2,
+                  feedforward_channels=32)),
+    neck=None,
+    head=dict(type='VisionTransformerClsHead', in_channels=16))
+"""
+DETECTOR = """
+_base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py']
+custom_imports = dict(imports=['localsup_mm'])
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LocalBackbone',
+        backbone=dict(
+            type='ResNet', depth=18, base_channels=8, stem_channels=8,
+            frozen_stages=1, norm_eval=True,
+            init_cfg=dict(type='Pretrained', checkpoint='nowhere://r18')),
+        local_modules=[dict(
+            boundary='layer3.0',
+            decoder=dict(type='ReconstructionDecoder', channels=(8,)))]),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+    bbox_head=dict(in_channels=16, feat_channels=16, num_classes=3))
+optim_wrapper = dict(type='LocalOptimWrapper')
+"""
+MASK_RCNN = """
+_base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py']
+model = dict(
+    backbone=dict(depth=18, base_channels=8, stem_channels=8),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+    rpn_head=dict(in_channels=16, feat_channels=16),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=16),
+        bbox_head=dict(in_channels=16, fc_out_channels=16),
+        mask_roi_extractor=dict(out_channels=16),
+        mask_head=dict(
+            num_convs=1, in_channels=16, conv_out_channels=16)))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _log_level():
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def write(tmp_path):
+
+    def write(text, folder='configs/infopro'):
+        path = tmp_path / folder / 'net.py'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def compare(path, *words):
+    """Run the tool; returns what it writes as JSON."""
+    numbers = path.replace('net.py', 'out/numbers.json')
+    compare_memory.main([path, '--json', numbers, *words])
+    with open(numbers) as file:
+        return json.load(file)
+
+
+def live_bytes(path, name, num_images, size):
+    """Peak of a second iteration, without the tool's measuring."""
+    cfg = read_config(path, size)
+    run = TrainingRun(derive_methods(cfg, name_method(path))[name])
+    set_random_seed(0)
+    batch = make_batch(cfg.default_scope, run.model, num_images, size)
+    for _ in range(2):
+        live = LiveBytes(run.model, run.optim_wrapper.optimizer)
+        with live:
+            run.model.train_step(batch, run.optim_wrapper)
+    return live.peak
+
+
+def test_segmentor(write, capsys, tmp_path):
+    path, picture = write(SEGMENTOR), tmp_path / 'new' / 'front.png'
+    output = compare(
+        path,
+        *('--size', '64x64', '--rounds', '2', '--plot', str(picture)),
+        *('--methods', 'with_cp,infopro,infopro+with_cp,greedy'),
+    )
+    methods = output['methods']
+    names = ['e2e', 'with_cp', 'infopro', 'infopro+with_cp', 'greedy']
+    assert list(methods) == names
+    assert output['input_shape'] == [2, 3, 64, 64]
+    assert output['memory'] == 'live bytes'
+    peak = methods['e2e']['peak_memory']
+    assert peak == live_bytes(path, 'e2e', 2, (64, 64))
+    assert methods['with_cp']['peak_memory'] < peak
+    assert methods['infopro+with_cp']['peak_memory'] < peak
+    # a step goes forward, checkpoints and all, and about twice as far back
+    forward = {n: m['forward_macs'] for n, m in methods.items()}
+    step = {n: m['step_macs'] for n, m in methods.items()}
+    assert forward['with_cp'] == forward['e2e'] < forward['greedy']
+    assert forward['greedy'] < forward['infopro']
+    assert step['e2e'] < 3 * forward['e2e']
+    recomputed = step['with_cp'] - step['e2e']
+    assert 0.2 * forward['e2e'] < recomputed < forward['e2e']
+    model = build_model(derive_methods(read_config(path))['local'])
+    aux_nets = model.backbone.local_supervision.parameters()
+    more = methods['infopro']['parameters'] - methods['e2e']['parameters']
+    assert more == sum(p.numel() for p in aux_nets)
+    # a round is a pair
+    for method in methods.values():
+        low, median, high = method['time_ratio']
+        assert low <= median <= high
+        ratios = [
+            a / b for a, b in zip(method['seconds'], methods['e2e']['seconds'])
+        ]
+        assert median == pytest.approx(sum(ratios) / 2)
+    with Image.open(picture) as image:
+        assert image.format == 'PNG'
+    table = capsys.readouterr().out
+    assert re.search(
+        rf'^\| infopro \| .* \| {step["infopro"] / step["e2e"] - 1:+.1%} \|',
+        table,
+        re.MULTILINE,
+    )
+
+
+def test_segmentor_on_fake_tensors(write, tmp_path):
+    path, picture = write(SEGMENTOR), tmp_path / 'front.png'
+    output = compare(path, '--fake', '--size', '64x64', '--plot', str(picture))
+    methods = output['methods']
+    assert list(methods) == ['e2e', 'with_cp', 'infopro', 'infopro+with_cp']
+    model = build_model(derive_methods(read_config(path))['e2e'])
+    peak = peak_memory(
+        model,
+        (2, 3, 64, 64),
+        lambda _: make_data_samples('mmseg', model, 2, (64, 64)),
+        lambda params: torch.optim.SGD(params, lr=0.01, momentum=0.9),
+    )
+    assert methods['e2e']['peak_memory'] == peak
+    assert all('seconds' not in method for method in methods.values())
+    assert picture.exists()
+
+
+def test_classifier(write, capsys):
+    path = write(CLASSIFIER)
+    output = compare(path, '--batch', '4', '--rounds', '0')
+    assert output['input_shape'] == [4, 3, 32, 32]
+    methods = output['methods']
+    assert list(methods) == ['e2e', 'with_cp', 'infopro', 'infopro+with_cp']
+    peak = methods['infopro']['peak_memory']
+    assert peak == live_bytes(path, 'infopro', 4, (32, 32))
+    fake = compare(path, '--batch', '4', '--fake', '--methods', 'with_cp')
+    for name in ('e2e', 'with_cp'):
+        for key in ('forward_macs', 'step_macs', 'parameters'):
+            assert fake['methods'][name][key] == methods[name][key]
+    assert '| infopro | ' in capsys.readouterr().out
+
+
+def test_mixed_precision(write):
+    path = write(CLASSIFIER)
+    words = ('--batch', '4', '--rounds', '0', '--methods', 'infopro')
+    full, mixed = compare(path, *words), compare(path, *words, '--amp')
+    assert (full['precision'], mixed['precision']) == ('float32', 'AMP')
+    for name in ('e2e', 'infopro'):
+        peaks = [x['methods'][name]['peak_memory'] for x in (full, mixed)]
+        assert peaks[1] < peaks[0]
+
+
+def test_host_without_checkpoints(write, capsys):
+    output = compare(write(TRANSFORMER), '--batch', '2', '--rounds', '0')
+    assert list(output['methods']) == ['e2e']
+    assert list(output['not_measured']) == ['with_cp']
+    table = capsys.readouterr().out
+    assert '| with_cp | - | - | - | - | - | no layer of the host has' in table
+
+
+def test_detector(write):
+    path = write(DETECTOR, 'elsewhere')
+    output = compare(path, '--size', '64x96', '--rounds', '2')
+    methods = output['methods']
+    assert output['input_shape'] == [2, 3, 64, 96]
+    assert list(methods) == ['e2e', 'with_cp', 'local', 'local+with_cp']
+    for name in ('e2e', 'local'):
+        peak = live_bytes(path, name, 2, (64, 96))
+        assert methods[name]['peak_memory'] == peak
+    assert methods['with_cp']['peak_memory'] < methods['e2e']['peak_memory']
+    assert methods['with_cp']['step_macs'] > methods['e2e']['step_macs']
+
+
+def test_instance_segmentation(write):
+    path = write(MASK_RCNN)
+    output = compare(path, '--size', '64x96', '--batch', '1', '--rounds', '0')
+    methods = output['methods']
+    assert list(methods) == ['e2e', 'with_cp']
+    peak = methods['e2e']['peak_memory']
+    assert peak == live_bytes(path, 'e2e', 1, (64, 96))
+
+
+def test_same_weights_for_all(write):
+    methods = derive_methods(read_config(write(CLASSIFIER)))
+    e2e = TrainingRun(methods['e2e']).model.state_dict()
+    weights = {name: tensor + 1 for name, tensor in e2e.items()}
+    local = TrainingRun(methods['local+with_cp'], weights=weights).model
+    assert any('local_supervision' in name for name in local.state_dict())
+    for name, tensor in weights.items():
+        assert torch.equal(local.state_dict()[name], tensor)
+    assert all(getattr(m, flag) for m, flag in find_checkpoints(local))
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--size', '64'], "`--size` should be HxW, but got '64'"),
+        (['--batch', '0'], '`--batch` should be at least 1, but got 0'),
+        (['--threads', '0'], '`--threads` should be at least 1, but got 0'),
+        (['--rounds', '1'], '`--rounds` should be at least 2, but got 1'),
+        (['--fake', '--rounds', '5'], '`--rounds` .* --fake.* but got 5'),
+        (['--fake', '--amp'], '`--fake` should be without AMP'),
+        (['--methods', 'dgl'], "`--methods` .*'greedy'.* but got 'dgl'"),
+    ],
+)
+def test_bad_words(write, words, message):
+    with pytest.raises(ValueError, match=message):
+        compare_memory.main([write(CLASSIFIER), *words])
+
+
+def test_bad_configs(write):
+    with pytest.raises(ValueError, match=r'without\s+one'):
+        compare_memory.main([write('optim_wrapper = dict()')])
+    other = CLASSIFIER + "default_scope = 'mmengine'\n"
+    with pytest.raises(ValueError, match="'mmseg'.*, but got 'mmengine'"):
+        make_data_samples('mmengine', nn.Identity(), 1, (8, 8))
+    with pytest.raises(ValueError, match='got RetinaNet, where fake tensors'):
+        words = ('--fake', '--size', '64x96', '--methods', 'e2e')
+        compare_memory.main([write(DETECTOR), *words])
+
+
+def test_macs_are_those_of_torchs_counter():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))
+    x = torch.rand(2, 3, 8, 8)
+    with FlopCounterMode(display=False) as reference:
+        net(x).sum().backward()
+    with MacCounter() as counter:
+        net(x).sum().backward()
+    assert counter.total == reference.get_total_flops() // 2
+    # 3x3 conv to 6 x 6 pixels, and a linear layer
+    assert counter.forward == 2 * (36 * 4 * 27 + 144 * 5)
+    with MacCounter() as counter:
+        checkpoint(net, x, use_reentrant=False).sum().backward()
+    recomputed = counter.total - reference.get_total_flops() // 2
+    assert recomputed == counter.forward
+
+
+def test_macs_of_attention():
+    q = torch.rand(1, 2, 8, 4, requires_grad=True)
+    with MacCounter() as counter:
+        out = nn.functional.scaled_dot_product_attention(q, q, q)
+    # two products of 8 x 4 and 8 x 8, in two heads
+    assert counter.forward == 2 * 2 * 8 * 8 * 4
+    with counter:
+        out.sum().backward()
+    assert counter.total > counter.forward == 2 * 2 * 8 * 8 * 4
+
+
+def test_pareto_front():
+    points = dict(d=(3, 1), c=(2, 2), b=(2, 1), a=(1, 3))
+    assert find_pareto_front(points) == ['a', 'b']
+
+
+@pytest.mark.parametrize(
+    ('config', 'size'),
+    [
+        (f'{ROOT}/configs/infopro/resnet101_imagenet.py', (224, 224)),
+        (f'{ROOT}/configs/infopro/deeplabv3_r101_cityscapes.py', (512, 1024)),
+        ('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', (800, 1333)),
+    ],
+)
+def test_image_size(config, size):
+    assert find_image_size(read_config(config)) == size

@@ -1,0 +1,63 @@
+"""Multiply-accumulates of whatever runs."""
+
+from typing import Any, Optional
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+from torch.utils.module_tracker import ModuleTracker
+
+aten = torch.ops.aten
+# torch knows attention on a GPU; on a CPU it has other names
+_FORMULAS = {
+    **flop_registry,
+    aten._scaled_dot_product_flash_attention_for_cpu: flop_registry[
+        aten._scaled_dot_product_flash_attention
+    ],
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: flop_registry[
+        aten._scaled_dot_product_flash_attention_backward
+    ],
+}
+
+
+class MacCounter(TorchDispatchMode):
+    """Count the multiply-accumulates of convs and matrix products.
+
+    Works on any device and on fake tensors. Backwards may run anywhere, in
+    the midst of a forward pass as well; torch's own ``FlopCounterMode``
+    tells them apart only by the module.
+
+    Attributes:
+        forward (int): Those outside of backwards.
+        total (int): All of them. What checkpointing computes again is in a
+            backward.
+
+    Example:
+        >>> x = torch.rand(1, 3, 4, 4, requires_grad=True)
+        >>> with MacCounter() as counter:
+        ...     torch.nn.Conv2d(3, 8, 1)(x).sum().backward()
+        >>> counter.forward, counter.total
+        (384, 1152)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forward = self.total = 0
+        self._modules = ModuleTracker()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple = (),
+        kwargs: Optional[dict] = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        formula = _FORMULAS.get(func.overloadpacket)
+        if formula is not None:
+            macs = formula(*args, **kwargs, out_val=result) // 2
+            self.total += macs
+            if not self._modules.is_bw:
+                self.forward += macs
+        return result

@@ -1,0 +1,188 @@
+"""What a training iteration of a method costs."""
+
+import copy
+import gc
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+from mac_counter import MacCounter
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from mmengine.optim import build_optim_wrapper as build_from_config
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from mmengine.runner import set_random_seed
+from synthetic_batch import make_data_samples
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import UnsupportedFakeTensorException
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from training_methods import Method, build_model
+
+from localsup_mm import LocalAmpOptimWrapper
+from localsup_mm.engine import LiveBytes, check_model
+from localsup_mm.planning import peak_memory
+
+NUM_ITERS = 2  # by the second the optimizer has its state
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """Of one iteration, on the whole batch.
+
+    Args:
+        peak_memory (int): Bytes.
+        forward_macs (int): Multiply-accumulates of convs and matrix
+            products in forward passes, aux nets included.
+        step_macs (int): The same with backwards, and what checkpointing
+            computes again there.
+        parameters (int): Aux nets included.
+    """
+
+    peak_memory: int
+    forward_macs: int
+    step_macs: int
+    parameters: int
+
+
+class TrainingRun:
+    """A model and its optimizer, as the Runner trains them.
+
+    At a learning rate of 0: a step takes as long, and noise as labels does
+    not make the losses diverge.
+
+    Args:
+        method (Method): How it is trained.
+        amp (bool): Whether in mixed precision. Defaults to False.
+        weights (dict[str, Tensor], optional): Of the host's model. Defaults
+            to None: newly initialized.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        amp: bool = False,
+        weights: Optional[dict[str, Tensor]] = None,
+    ) -> None:
+        set_random_seed(0)
+        self.model = build_model(method)
+        self.model.init_weights()
+        if weights is not None:
+            # aux nets have no counterpart
+            self.model.load_state_dict(weights, strict=False)
+        self.model.to(get_device())
+        self.optim_wrapper = build_optim_wrapper(method, self.model, amp)
+
+    def step(self, batch: dict) -> None:
+        """Train on a batch, as a data loader yields it."""
+        self.model.train_step(batch, self.optim_wrapper)
+
+
+def build_optim_wrapper(
+    method: Method, model: nn.Module, amp: bool
+) -> OptimWrapper:
+    """Build the optimizer of a method's config, at a learning rate of 0."""
+    settings = copy.deepcopy(method.cfg.optim_wrapper)
+    prefix = 'Local' if method.is_local else ''
+    settings.type = f'{prefix}{"Amp" if amp else ""}OptimWrapper'
+    if settings.type == 'AmpOptimWrapper' and get_device() == 'cpu':
+        settings.type = 'PlainCpuAmpOptimWrapper'
+    optim_wrapper = build_from_config(model, settings)
+    for group in optim_wrapper.optimizer.param_groups:
+        group['lr'] = 0.0
+    return optim_wrapper
+
+
+@OPTIM_WRAPPERS.register_module(force=True)
+class PlainCpuAmpOptimWrapper(LocalAmpOptimWrapper):
+    """bfloat16 without local modules on a CPU, where mmengine refuses."""
+
+    def check_model(self, model: nn.Module) -> None:
+        """No local modules to check."""
+
+
+def measure_cost(run: TrainingRun, batch: dict) -> TrainingCost:
+    """Measure what an iteration costs, by running it.
+
+    Args:
+        run (TrainingRun): What is trained; nothing else should be on the
+            GPU.
+        batch (dict): As a data loader yields it.
+
+    Returns:
+        TrainingCost: Its memory is what torch's allocator counts on a GPU,
+        and the bytes of living tensors on a CPU.
+    """
+    set_random_seed(0)
+    with MacCounter() as counter:
+        run.step(batch)
+    set_random_seed(0)
+    if get_device() == 'cuda':
+        free_memory()
+        torch.cuda.reset_peak_memory_stats()
+        run.step(batch)
+        peak = torch.cuda.max_memory_allocated()
+    else:
+        with LiveBytes(run.model, run.optim_wrapper.optimizer) as live:
+            run.step(batch)
+        peak = live.peak
+    return _to_cost(peak, run.model, counter.forward, counter.total)
+
+
+def predict_cost(
+    method: Method, num_images: int, size: tuple[int, int]
+) -> TrainingCost:
+    """Predict what an iteration costs, on fake tensors.
+
+    Args:
+        method (Method): How it is trained, in full precision.
+        num_images (int): B.
+        size (tuple[int, int]): H and W, in pixels.
+
+    Returns:
+        TrainingCost: Its memory is the bytes of living tensors.
+
+    Raises:
+        ValueError: If the loss depends on data, as that of a detector.
+    """
+    model = build_model(method)
+    if method.is_local:
+        check_model(model)  # gives the decoders mean and std
+    host = method.cfg.default_scope
+    optimizer = method.cfg.optim_wrapper.optimizer
+    counter = MacCounter()
+    try:
+        with counter:
+            peak = peak_memory(
+                model,
+                (num_images, 3, *size),
+                lambda _: make_data_samples(host, model, num_images, size),
+                lambda params: OPTIMIZERS.build(
+                    dict(optimizer, params=params)
+                ),
+                NUM_ITERS,
+            )
+    except (
+        UnsupportedFakeTensorException,
+        GuardOnDataDependentSymNode,
+    ) as error:
+        raise ValueError(
+            '`--fake` should be given for a loss that does not depend on '
+            f'data, but got {type(model).__name__}, where fake tensors have '
+            'no values to go on. Leave it out, to run it for real.'
+        ) from error
+    return _to_cost(
+        peak, model, counter.forward // NUM_ITERS, counter.total // NUM_ITERS
+    )
+
+
+def _to_cost(peak: int, model: nn.Module, *macs: int) -> TrainingCost:
+    return TrainingCost(
+        peak, *macs, sum(p.numel() for p in model.parameters())
+    )
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

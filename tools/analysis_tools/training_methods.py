@@ -1,0 +1,180 @@
+"""The ways to train one network, derived from a config."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from localsup_mm.models.trace import CHECKPOINT_FLAGS
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to train the network of a config.
+
+    Args:
+        cfg (Config): The whole config, of a locally supervised model or of
+            a plain one.
+        with_cp (bool): Whether all layers of the host that can checkpoint
+            their activations do, or none does. Defaults to False.
+    """
+
+    cfg: Config
+    with_cp: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        return 'local_modules' in self.cfg.model.backbone
+
+
+def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
+    """Read a config, with a model as the Runner would build it.
+
+    Args:
+        path (str): The config file, or ``'mmdet::...'`` for one that a host
+            brings.
+        size (tuple[int, int], optional): H and W of the images, in pixels.
+            Defaults to None: that of the config.
+
+    Returns:
+        Config: Without pretrained weights, which cost nothing in training
+        and would be downloaded.
+
+    Raises:
+        ValueError: If the config has no model with a backbone.
+    """
+    if '::' in path:
+        cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
+    else:
+        cfg = Config.fromfile(path)
+    if 'backbone' not in cfg.get('model', {}):
+        raise ValueError(
+            f'`config` should have model.backbone, but got {path!r} without '
+            'one. Choose the config of a network, e.g. one below '
+            'configs/infopro.'
+        )
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    _drop_pretrained(cfg.model)
+    if 'data_preprocessor' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    preprocessor = cfg.model.get('data_preprocessor') or {}
+    if size is not None and 'size' in preprocessor:
+        preprocessor.size = size
+    return cfg
+
+
+def name_method(path: str) -> str:
+    """The method of a locally supervised config, by its folder.
+
+    Args:
+        path (str): The config file.
+
+    Returns:
+        str: E.g. ``'infopro'`` for one in ``configs/infopro``; ``'local'``
+        elsewhere.
+    """
+    folder = Path(path).resolve().parent
+    return folder.name if folder.parent.name == 'configs' else 'local'
+
+
+def derive_methods(cfg: Config, name: str = 'local') -> dict[str, Method]:
+    """All ways to train the network of a config.
+
+    Args:
+        cfg (Config): Of a locally supervised model or of a plain one.
+        name (str): Of its method, if locally supervised. Defaults to
+            'local'.
+
+    Returns:
+        dict[str, Method]: ``e2e`` and ``with_cp``; of a locally supervised
+        model also its own and, where it has decoders, ``greedy``, the same
+        without them, both alone and ``+with_cp``.
+    """
+    cfgs = {'e2e': to_end_to_end(cfg)}
+    if Method(cfg).is_local:
+        cfgs[name] = cfg
+        if _has_decoders(cfg.model.backbone.local_modules):
+            cfgs['greedy'] = _without_decoders(cfg)
+    methods = {}
+    for name, cfg in cfgs.items():
+        methods[name] = Method(cfg)
+        with_cp = 'with_cp' if name == 'e2e' else f'{name}+with_cp'
+        methods[with_cp] = Method(cfg, with_cp=True)
+    return methods
+
+
+def to_end_to_end(cfg: Config) -> Config:
+    """Copy a config with the plain backbone."""
+    cfg = copy.deepcopy(cfg)
+    if Method(cfg).is_local:
+        cfg.model.backbone = cfg.model.backbone.backbone
+    return cfg
+
+
+def build_model(method: Method) -> nn.Module:
+    """Build the model of a method, with plain batch norm.
+
+    Args:
+        method (Method): How it is to be trained.
+
+    Returns:
+        nn.Module: On the CPU, in training mode.
+    """
+    init_default_scope(method.cfg.get('default_scope', 'mmseg'))
+    model = MODELS.build(copy.deepcopy(method.cfg.model))
+    model = revert_sync_batchnorm(model)
+    set_checkpoints(model, method.with_cp)
+    return model.train()
+
+
+def set_checkpoints(model: nn.Module, with_cp: bool) -> None:
+    """Let all layers of a model that can checkpoint do so, or none."""
+    for module, flag in find_checkpoints(model):
+        setattr(module, flag, with_cp)
+
+
+def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Layers of a model that can checkpoint, each with its flag."""
+    return [
+        (module, flag)
+        for module in model.modules()
+        for flag in CHECKPOINT_FLAGS
+        if hasattr(module, flag)
+    ]
+
+
+def _has_decoders(local_modules: Any) -> bool:
+    if isinstance(local_modules, dict):
+        local_modules = [local_modules]
+    return any(m.get('decoder') is not None for m in local_modules)
+
+
+def _without_decoders(cfg: Config) -> Config:
+    cfg = copy.deepcopy(cfg)
+    local_modules = cfg.model.backbone.local_modules
+    if isinstance(local_modules, dict):
+        local_modules = [local_modules]
+    for local_module in local_modules:
+        local_module.decoder = None
+    return cfg
+
+
+def _drop_pretrained(cfg: Any) -> None:
+    if isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            _drop_pretrained(value)
+    elif isinstance(cfg, dict):
+        if cfg.get('pretrained') is not None:
+            cfg['pretrained'] = None
+        init_cfg = cfg.get('init_cfg') or []
+        if isinstance(init_cfg, dict):
+            init_cfg = [init_cfg]
+        if any(init['type'] == 'Pretrained' for init in init_cfg):
+            cfg['init_cfg'] = None
+        for value in cfg.values():
+            _drop_pretrained(value)
