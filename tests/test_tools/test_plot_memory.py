@@ -2,21 +2,17 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
+from processes import ROOT
 
-pytest.importorskip('mmseg')
-pytest.importorskip('matplotlib')
+sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
 
-ROOT = Path(__file__).parents[2]
+import plot_memory as tool
+
 E2E = str(ROOT / 'configs/e2e/deeplabv3_r18_mini-cityscapes.py')
 LOCAL = str(ROOT / 'configs/infopro/deeplabv3_r18_k4_mini-cityscapes.py')
-
-
-sys.path.insert(0, str(ROOT / 'tools' / 'analysis_tools'))
-import plot_memory as tool
 
 
 def test_writes_chart_and_bytes(tmp_path, capsys):
