@@ -280,8 +280,9 @@ def test_bad_words(write, words, message):
 def test_bad_configs(write):
     with pytest.raises(ValueError, match=r'without\s+one'):
         compare_memory.main([write('optim_wrapper = dict()')])
-    with pytest.raises(ValueError, match=r"'mmseg'.*, but got 'mmengine'"):
-        make_data_samples('mmengine', nn.Identity(), 1, (8, 8))
+    other = f'{CLASSIFIER}default_scope = {"mmyolo"!r}\n'
+    with pytest.raises(ValueError, match=r"'mmseg'.*, but got 'mmyolo'"):
+        compare_memory.main([write(other)])
     with pytest.raises(ValueError, match='got RetinaNet, where fake tensors'):
         words = ('--fake', '--size', '64x96', '--methods', 'e2e')
         compare_memory.main([write(DETECTOR), *words])

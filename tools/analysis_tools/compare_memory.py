@@ -197,7 +197,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         results = predict_all(methods, num_images, size)
     else:
         device = get_device()
-        memory = 'live bytes' if device == 'cpu' else 'max_memory_allocated'
+        memory = 'max_memory_allocated' if device == 'cuda' else 'live bytes'
         results = measure_all(methods, num_images, size, amp, args.rounds)
     add_ratios(results)
     setting = dict(

@@ -85,7 +85,7 @@ def plot_front(
     axes.set_title(title, fontsize=11)
     axes.grid(alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc='upper right')
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -20,9 +20,9 @@ COLUMNS = (
     'peak memory (GiB)',
     'of e2e',
     'time / e2e (quartiles)',
-    'forward MACs',
-    'MACs of a step',
-    'parameters',
+    'extra forward MACs',
+    'extra MACs a step',
+    'extra parameters',
 )
 
 
@@ -66,7 +66,7 @@ def measure_all(
     if num_rounds:
         runs = {n: TrainingRun(m, amp, weights) for n, m in methods.items()}
         steps = {name: run.step for name, run in runs.items()}
-        time_in_turns(steps, batch, 1)
+        time_in_turns(steps, batch, 1)  # to warm up
         seconds = time_in_turns(steps, batch, num_rounds)
         for name in results:
             results[name]['seconds'] = seconds[name]

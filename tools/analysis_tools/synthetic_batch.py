@@ -14,7 +14,7 @@ def make_batch(
     """Random images and labels.
 
     Args:
-        host (str): ``'mmseg'``, ``'mmpretrain'`` or ``'mmdet'``.
+        host (str): One of ``HOSTS``.
         model (nn.Module): Of that host; says how many classes there are.
         num_images (int): B.
         size (tuple[int, int]): H and W, in pixels.
@@ -22,9 +22,6 @@ def make_batch(
     Returns:
         dict: B ``inputs``, each ``(3, H, W)`` of uint8, and B
         ``data_samples``.
-
-    Raises:
-        ValueError: As :func:`make_data_samples`.
     """
     return dict(
         inputs=list(
@@ -47,15 +44,7 @@ def make_data_samples(
 
     Returns:
         list: B data samples of the host.
-
-    Raises:
-        ValueError: If no data samples are known for this host.
     """
-    if host not in _MAKE_SAMPLE:
-        raise ValueError(
-            f'`default_scope` should be one of {sorted(_MAKE_SAMPLE)}, but '
-            f'got {host!r}. Choose a config of one of these hosts.'
-        )
     numbers = [getattr(m, 'num_classes', None) or 0 for m in model.modules()]
     # a region proposal network has 1: object or not
     num_classes = min((n for n in numbers if n > 1), default=1)
@@ -110,3 +99,4 @@ _MAKE_SAMPLE = {
     'mmpretrain': _make_classification_sample,
     'mmseg': _make_segmentation_sample,
 }
+HOSTS = tuple(_MAKE_SAMPLE)

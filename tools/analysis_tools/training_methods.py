@@ -8,6 +8,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
+from synthetic_batch import HOSTS
 from torch import nn
 
 from localsup_mm.models.trace import CHECKPOINT_FLAGS
@@ -29,6 +30,7 @@ class Method:
 
     @property
     def is_local(self) -> bool:
+        """Whether by local modules."""
         return 'local_modules' in self.cfg.model.backbone
 
 
@@ -46,7 +48,8 @@ def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
         and would be downloaded.
 
     Raises:
-        ValueError: If the config has no model with a backbone.
+        ValueError: If the config has no model with a backbone, or is of no
+            host that is known.
     """
     if '::' in path:
         cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
@@ -58,7 +61,13 @@ def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
             'one. Choose the config of a network, e.g. one below '
             'configs/infopro.'
         )
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    host = cfg.get('default_scope')
+    if host not in HOSTS:
+        raise ValueError(
+            f'`default_scope` should be one of {HOSTS}, but got {host!r}. '
+            'Choose a config of one of these hosts.'
+        )
+    init_default_scope(host)
     _drop_pretrained(cfg.model)
     if 'data_preprocessor' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
@@ -125,7 +134,7 @@ def build_model(method: Method) -> nn.Module:
     Returns:
         nn.Module: On the CPU, in training mode.
     """
-    init_default_scope(method.cfg.get('default_scope', 'mmseg'))
+    init_default_scope(method.cfg.default_scope)
     model = MODELS.build(copy.deepcopy(method.cfg.model))
     model = revert_sync_batchnorm(model)
     set_checkpoints(model, method.with_cp)
