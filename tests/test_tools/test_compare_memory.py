@@ -131,11 +131,11 @@ def live_bytes(path, name, num_images, size):
     return live.peak
 
 
-def test_segmentor(write, capsys, tmp_path):
-    path, picture = write(SEGMENTOR), tmp_path / 'new' / 'front.png'
+def test_segmentor(write):
+    path = write(SEGMENTOR)
     output = compare(
         path,
-        *('--size', '64x64', '--rounds', '2', '--plot', str(picture)),
+        *('--size', '64x64', '--rounds', '0'),
         *('--methods', 'with_cp,infopro,greedy'),
     )
     methods = output['methods']
@@ -157,25 +157,17 @@ def test_segmentor(write, capsys, tmp_path):
     aux_nets = model.backbone.local_supervision.parameters()
     more = methods['infopro']['parameters'] - methods['e2e']['parameters']
     assert more == sum(p.numel() for p in aux_nets)
-    # a round is a pair
-    for method in methods.values():
-        low, median, high = method['time_ratio']
-        assert low <= median <= high
-        ratios = [
-            a / b for a, b in zip(method['seconds'], methods['e2e']['seconds'])
-        ]
-        assert median == pytest.approx(sum(ratios) / 2)
-    with Image.open(picture) as image:
-        assert image.format == 'PNG'
-    (row,) = re.findall(r'^\| infopro .*', capsys.readouterr().out, re.M)
-    assert f'| {step["infopro"] / step["e2e"] - 1:+.1%} |' in row
 
 
 def test_segmentor_on_fake_tensors(write, tmp_path):
     path, picture = write(SEGMENTOR), tmp_path / 'front.png'
-    output = compare(path, '--fake', '--size', '64x64', '--plot', str(picture))
+    output = compare(
+        path,
+        *('--fake', '--size', '64x64', '--plot', str(picture)),
+        *('--methods', 'infopro+with_cp'),
+    )
     methods = output['methods']
-    assert list(methods) == ['e2e', 'with_cp', 'infopro', 'infopro+with_cp']
+    assert list(methods) == ['e2e', 'infopro+with_cp']
     model = build_model(derive_methods(read_config(path))['e2e'])
     peak = peak_memory(
         model,
@@ -188,19 +180,32 @@ def test_segmentor_on_fake_tensors(write, tmp_path):
     assert picture.exists()
 
 
-def test_classifier(write, capsys):
-    path = write(CLASSIFIER)
-    output = compare(path, '--batch', '4', '--rounds', '0')
+def test_classifier(write, capsys, tmp_path):
+    path, picture = write(CLASSIFIER), tmp_path / 'new' / 'front.png'
+    words = ('--batch', '4', '--rounds', '2', '--plot', str(picture))
+    output = compare(path, *words)
     assert output['input_shape'] == [4, 3, 32, 32]
     methods = output['methods']
     assert list(methods) == ['e2e', 'with_cp', 'infopro', 'infopro+with_cp']
     peak = methods['infopro']['peak_memory']
     assert peak == live_bytes(path, 'infopro', 4, (32, 32))
+    step = {n: m['step_macs'] for n, m in methods.items()}
+    (row,) = re.findall(r'^\| infopro .*', capsys.readouterr().out, re.M)
+    assert f'| {step["infopro"] / step["e2e"] - 1:+.1%} |' in row
+    # a round is a pair
+    for method in methods.values():
+        low, median, high = method['time_ratio']
+        assert low <= median <= high
+        ratios = [
+            a / b for a, b in zip(method['seconds'], methods['e2e']['seconds'])
+        ]
+        assert median == pytest.approx(sum(ratios) / 2)
+    with Image.open(picture) as image:
+        assert image.format == 'PNG'
     fake = compare(path, '--batch', '4', '--fake', '--methods', 'with_cp')
     for name in ('e2e', 'with_cp'):
         for key in ('forward_macs', 'step_macs', 'parameters'):
             assert fake['methods'][name][key] == methods[name][key]
-    assert '| infopro | ' in capsys.readouterr().out
 
 
 def test_mixed_precision(write):
@@ -230,7 +235,9 @@ def test_detector(write):
     for name in ('e2e', 'local'):
         peak = live_bytes(path, name, 2, (64, 96))
         assert methods[name]['peak_memory'] == peak
-    assert methods['with_cp']['peak_memory'] < methods['e2e']['peak_memory']
+    # at this size neck and head need more than the backbone
+    with_cp = methods['local+with_cp']['peak_memory']
+    assert with_cp < methods['local']['peak_memory']
     assert methods['with_cp']['step_macs'] > methods['e2e']['step_macs']
 
 
@@ -294,8 +301,9 @@ def test_macs_are_those_of_torchs_counter():
     assert counter.forward == 2 * (36 * 4 * 27 + 144 * 5)
     with MacCounter() as counter:
         checkpoint(net, x, use_reentrant=False).sum().backward()
+    # what the linear layer returned is not needed again
     recomputed = counter.total - reference.get_total_flops() // 2
-    assert recomputed == counter.forward
+    assert recomputed == 2 * 36 * 4 * 27
 
 
 def test_macs_of_attention():
