@@ -124,7 +124,7 @@ def test_other_names_are_refused(stem):
         ('resnet110_k4_balanced_stl10', ('4', 'balanced', 'stl10')),
         ('resnet32_cifar10', (None, None, 'cifar10')),
         ('mask-rcnn_swin-t_coco', (None, None, 'coco')),
-        ('retinanet_r18_k3_plain_coco-mini', ('3', 'plain', 'coco-mini')),
+        ('retinanet_r18_k3_lateral_coco-mini', ('3', 'lateral', 'coco-mini')),
     ],
 )
 def test_parts_of_a_name(stem, expected):

@@ -19,9 +19,7 @@ model = dict(
         local_modules=dict(
             boundaries=['layer2.3', 'layer3.5'],
             decoder=_base_.decoder,
-            aux_neck=_base_.aux_neck,
             aux_head=_base_.aux_head,
-            pyramid=True,
         ),
     )
 )

@@ -22,9 +22,7 @@ model = dict(
                 'stages.2.blocks.5',
             ],
             decoder=_base_.decoder,
-            aux_neck=_base_.aux_neck,
             aux_head=_base_.aux_head,
-            pyramid=True,
         ),
     )
 )

@@ -14,11 +14,9 @@ model = dict(
         local_modules=dict(
             boundaries=['layer2.1', 'layer3.1'],
             decoder=_base_.decoder,
-            aux_neck=_base_.aux_neck,
             aux_head=dict(
                 _base_.aux_head, num_classes=len(_base_.metainfo['classes'])
             ),
-            pyramid=True,
         ),
     )
 )

@@ -1,19 +1,12 @@
 # Local modules of a detector on COCO. Ours throughout: no settings for
 # detection are published. The aux head is a light dense head of one anchor a
-# place on the pyramid so far: lateral convs of the features and of the closed
-# outputs before them, top-down, and coarser levels, trained locally.
-# The decoder rebuilds the image at a quarter of its size, without padding.
+# place, on the features at the boundary. The decoder rebuilds the image at a
+# quarter of its size, without padding.
 decoder = dict(
     type='ReconstructionDecoder',
     channels=(64, 32),
     target_stride=4,
     ignore_padding=True,
-)
-aux_neck = dict(
-    type='mmdet.FPN',
-    out_channels=64,
-    num_outs=3,
-    add_extra_convs='on_input',
 )
 aux_head = dict(
     type='mmdet.ATSSHead',
