@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cases import CASES, DENSE_HEAD, FPN, build_model, make_batch
+from cases import DECODER as PADDED
 from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
@@ -104,6 +105,30 @@ def test_several_heads():
     assert {'loss_bbox', 'loss_class_map'} <= losses.keys()
     with pytest.raises(ValueError, match=r'different names.*ClassMapHead'):
         twice.loss(feats, inputs, samples)
+
+
+@pytest.mark.parametrize('with_decoder', [False, True])
+@pytest.mark.parametrize('with_boxes', [False, True])
+@pytest.mark.parametrize('with_classes', [False, True])
+def test_each_term_of_a_detector_alone(with_decoder, with_boxes, with_classes):
+    parts = {}
+    if with_decoder:
+        parts['decoder'] = dict(PADDED, mean=[0.0] * 3, std=[255.0] * 3)
+    heads = [DENSE_HEAD] * with_boxes
+    heads += [dict(type='ClassMapHead', num_classes=3)] * with_classes
+    if heads:
+        parts['aux_head'] = heads
+    if not parts:
+        with pytest.raises(ValueError, match='neither'):
+            LocalModule(STAGES[3], **parts)
+        return
+    model = build_model(CASES['retinanet'])
+    inputs, samples = make_batch(model)
+    feats = torch.rand(2, 16, 4, 4)
+    losses = LocalModule(STAGES[3], **parts).loss(feats, inputs, samples)
+    assert ('loss_recon' in losses) == with_decoder
+    assert ('loss_bbox' in losses) == with_boxes
+    assert ('loss_class_map' in losses) == with_classes
 
 
 def test_neither_decoder_nor_head():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from cases import CASES
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -202,3 +203,18 @@ def test_local_module_without_boundary(bad):
 def test_local_modules_that_are_no_list(bad):
     with pytest.raises(TypeError, match='`local_modules` should be a list'):
         supervise_locally(nn.Conv2d(3, 4, 3), bad)
+
+
+def test_partition_says_what_reaches_a_neck():
+    case = CASES['mask_rcnn_swin']
+    trace = trace_backbone(MODELS.build(case.backbone))
+    lines = trace.partition(case.boundaries).describe().splitlines()
+    assert lines[0].startswith(
+        'local_0 ends at stages.0.blocks.1 (12 channels, stride 4)'
+    )
+    assert lines[-1] == (
+        'outputs that reach the neck detached: 0, 1; learn from its loss '
+        'with the last local module: norm0, norm1'
+    )
+    plain = trace.partition([])
+    assert plain.describe() == ''
