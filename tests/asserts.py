@@ -1,6 +1,7 @@
 """The invariants of the design, as functions of a case."""
 
 import copy
+import weakref
 
 import torch
 from cases import Case, build_model, make_batch
@@ -85,10 +86,12 @@ def oracle_gradients(model: BaseModel) -> dict[str, torch.Tensor]:
     final = model.parse_losses(model(inputs, labels, mode='loss'))[0]
     gradients: dict[str, torch.Tensor] = {}
     taken: set = set()
-    for h, local_module in zip(feats, supervision.local_modules, strict=True):
+    # now: a checkpointed stretch runs again in a backward, hooks and all
+    first = tuple(feats)
+    for h, local_module in zip(first, supervision.local_modules, strict=True):
         pyramid = [
             supervision.local_modules[i]
-            .boundary.to_feature_map(feats[i], inputs)
+            .boundary.to_feature_map(first[i], inputs)
             .detach()
             for i in local_module.levels
         ]
@@ -245,6 +248,38 @@ def _count_hooks(model: nn.Module) -> int:
         len(m._forward_hooks) + len(m._forward_pre_hooks)
         for m in model.modules()
     )
+
+
+def assert_frees_graphs(case: Case) -> None:
+    """After a local backward nothing is saved for another, but in taps."""
+    model = build_model(case)
+    saved: weakref.WeakSet = weakref.WeakSet()
+    numbers = []
+    runs_tap: list[nn.Module] = []
+
+    class Saved:
+        def __init__(self, tensor: torch.Tensor) -> None:
+            self.tensor = tensor
+            if not runs_tap:
+                saved.add(self)
+
+    class Checked(LocalOptimWrapper):
+        def local_backward(self, *args, **kwargs) -> torch.Tensor:
+            numbers.append(len(saved))
+            loss = super().local_backward(*args, **kwargs)
+            assert not saved
+            return loss
+
+    for name in case.taps:
+        tap = model.backbone.get_submodule(name)
+        tap.register_forward_pre_hook(lambda m, args: runs_tap.append(m))
+        tap.register_forward_hook(lambda m, args, out: runs_tap.clear())
+    hooks = torch.autograd.graph.saved_tensors_hooks(
+        Saved, lambda held: held.tensor
+    )
+    with hooks:
+        train_step(model, wrap(model, Checked))
+    assert any(numbers)
 
 
 def assert_copy_is_independent(case: Case) -> None:

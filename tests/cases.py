@@ -16,6 +16,7 @@ from mmengine.model import BaseModel, BaseModule
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import localsup_mm  # noqa: F401 - registers everything
 
@@ -48,6 +49,37 @@ class ToyBackbone(BaseModule):
         x1 = self.conv1(x).relu()
         x2 = self.conv2(x1).relu()
         return x1, self.norm2(x2), self.conv4(self.conv3(x2).relu())
+
+
+@MODELS.register_module()
+class CheckpointedBackbone(BaseModule):
+    """Four blocks, by ``num_together`` run again in the backward; 0: none.
+
+    As one writes it in plain torch: without a flag that the trace could
+    switch off, and around the blocks, so that their hooks run again too.
+    """
+
+    def __init__(self, num_together: int = 1) -> None:
+        super().__init__()
+        self.num_together = num_together
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()
+            )
+            for _ in range(4)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        number = self.num_together or 4
+        for i in range(0, 4, number):
+            blocks = nn.Sequential(*self.blocks[i : i + number])
+            if self.num_together:
+                x = checkpoint(blocks, x, use_reentrant=False)
+            else:
+                x = blocks(x)
+        return x
 
 
 @MODELS.register_module()
@@ -256,6 +288,14 @@ CASES = {
         ),
         ['layer1.0', 'layer1.1'],
     ),
+}
+
+CHECKPOINTED_CASES = {
+    f'checkpointed_{n}': Case(
+        dict(type='CheckpointedBackbone', num_together=n),
+        ['blocks.0', 'blocks.2'],
+    )
+    for n in (1, 2)
 }
 
 FROZEN_RESNET = dict(

@@ -14,6 +14,7 @@ from mmengine.model import MMDistributedDataParallel
 
 from localsup_mm import LocalOptimWrapper
 from localsup_mm.engine import LocalDistributedDataParallel, check_model
+from localsup_mm.models import local_parameters
 
 EVERY = {**CASES, **CONTEXT_CASES}
 NAMES = ['toy', 'resnet_v1d_with_cp', 'swin', 'toy_r1e']
@@ -49,6 +50,8 @@ def check(name, wrapper_cls, counts, rank, **kwargs):
     )
     for _ in range(counts):
         asserts.train_step(model, wrapper)
+    if wrapper_cls is LocalDistributedDataParallel:
+        assert_no_second_copy(bare)
     for key, parameter in bare.named_parameters():
         if key in expected:
             torch.testing.assert_close(
@@ -58,6 +61,33 @@ def check(name, wrapper_cls, counts, rank, **kwargs):
                 atol=1e-6,
                 msg=lambda m, k=key: f'{name} {k}: {m}',
             )
+
+
+def assert_no_second_copy(model):
+    """Gradients are parts of what was sent: one storage a local module."""
+    for parameters in local_parameters(model).values():
+        storages = {p.grad.untyped_storage().data_ptr() for p in parameters}
+        assert len(storages) == 1
+
+
+def check_module_step(rank):
+    """A step of each module is that of all, and needs our wrapper."""
+    use_batch(rank)
+    states = []
+    for step_each_module in (False, True):
+        model = LocalDistributedDataParallel(build_model(CASES['toy']))
+        wrapper = asserts.wrap(model, step_each_module=step_each_module)
+        for _ in range(2):
+            asserts.train_step(model, wrapper)
+        states.append(model.state_dict())
+    for key, value in states[0].items():
+        assert torch.equal(states[1][key], value), key
+
+    plain = MMDistributedDataParallel(
+        build_model(CASES['toy']), find_unused_parameters=True
+    )
+    with pytest.raises(TypeError, match='with step_each_module, but got MMD'):
+        wrapper.check_model(plain)
 
 
 def worker(rank, port):
@@ -91,6 +121,7 @@ def worker(rank, port):
     plain = MMDistributedDataParallel(build_model(CASES['toy']))
     with pytest.raises(TypeError, match='got MMDistributedDataParallel'):
         check_model(plain)
+    check_module_step(rank)
     dist.barrier()
     dist.destroy_process_group()
 

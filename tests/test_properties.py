@@ -2,7 +2,7 @@
 
 import asserts
 import pytest
-from cases import CASES, CONTEXT_CASES, build_model
+from cases import CASES, CHECKPOINTED_CASES, CONTEXT_CASES, build_model
 
 PROPERTIES = [
     asserts.assert_matches_joint_backward,
@@ -11,6 +11,7 @@ PROPERTIES = [
     asserts.assert_matches_end_to_end,
     asserts.assert_eval_transparent,
     asserts.assert_leaves_nothing,
+    asserts.assert_frees_graphs,
     asserts.assert_copy_is_independent,
 ]
 
@@ -43,6 +44,22 @@ CONTEXT_PROPERTIES = [
 @pytest.mark.parametrize('name', CONTEXT_CASES)
 def test_property_with_context(name, check):
     check(CONTEXT_CASES[name])
+
+
+# a checkpoint keeps the input of the stretch that runs
+CHECKPOINTED_PROPERTIES = [
+    check for check in PROPERTIES if check is not asserts.assert_frees_graphs
+]
+
+
+@pytest.mark.parametrize(
+    'check',
+    CHECKPOINTED_PROPERTIES,
+    ids=lambda f: f.__name__.removeprefix('assert_'),
+)
+@pytest.mark.parametrize('name', CHECKPOINTED_CASES)
+def test_property_with_checkpointing(name, check):
+    check(CHECKPOINTED_CASES[name])
 
 
 @pytest.mark.parametrize('name', CASES)

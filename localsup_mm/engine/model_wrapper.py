@@ -55,28 +55,28 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
             local_module (LocalModule): One whose backward is done.
 
         Returns:
-            Callable: Waits, and writes the averages into ``.grad``.
+            Callable: Waits until ``.grad`` holds the averages.
         """
-        gradients: dict[torch.dtype, list] = {}
+        groups: dict[torch.dtype, list] = {}
         for parameter in self._self_reduced[local_module]:
             if parameter.grad is None:
                 # used by another process, perhaps: all must send the same
                 parameter.grad = torch.zeros_like(parameter)
-            gradients.setdefault(parameter.dtype, []).append(parameter.grad)
+            groups.setdefault(parameter.dtype, []).append(parameter)
         pending = []
-        for group in gradients.values():
-            flat = torch.cat([g.flatten() for g in group])
+        for group in groups.values():
+            flat = torch.cat([p.grad.flatten() for p in group])
             flat /= dist.get_world_size(self.process_group)
-            work = dist.all_reduce(
-                flat, group=self.process_group, async_op=True
+            # gradients become its parts, and take no memory of their own
+            parts = flat.split([p.numel() for p in group])
+            for parameter, part in zip(group, parts):
+                parameter.grad = part.view_as(parameter)
+            pending.append(
+                dist.all_reduce(flat, group=self.process_group, async_op=True)
             )
-            pending.append((work, flat, group))
 
         def finish() -> None:
-            for work, flat, group in pending:
+            for work in pending:
                 work.wait()
-                parts = flat.split([g.numel() for g in group])
-                for gradient, part in zip(group, parts):
-                    gradient.copy_(part.view_as(gradient))
 
         return finish

@@ -1,10 +1,10 @@
 """How a local loss becomes gradients."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.device import get_device
@@ -15,6 +15,12 @@ from torch import Tensor, nn
 
 from ..models import LocalModule, LocalStep, lend_step, local_parameters
 from .model_wrapper import LocalDistributedDataParallel
+from .module_step import (
+    check_model_wrapper,
+    check_others,
+    check_settings,
+    step_module,
+)
 from .setup_check import check_gradients, check_model
 
 __all__ = ['LocalAmpOptimWrapper', 'LocalBackwardMixin', 'LocalOptimWrapper']
@@ -38,12 +44,20 @@ class LocalBackwardMixin:
        module, clipping over all gradients, one optimizer step for all
        modules.
 
+    With ``step_each_module`` each local module has its step right after its
+    backward, and its gradients are gone before the next one runs; that in 4.
+    is left for the last one.
+
     Attributes:
+        step_each_module (bool): Whether it is so. Defaults to False.
         only (int, optional): The local module that alone is trained, see
             :class:`LocalStep`. Set by :class:`AsynchronousTrainLoop`.
     """
 
     only: Optional[int] = None
+    step_each_module: bool = False
+    _parameters: Mapping[LocalModule, Collection[nn.Parameter]] = {}
+    _last_parameters: Collection[nn.Parameter] = ()
     _unproven: Collection[LocalModule] = ()
     _checked_model: Optional[nn.Module] = None
     _local_losses: Optional[dict[str, Tensor]] = None
@@ -74,8 +88,17 @@ class LocalBackwardMixin:
         """
         if model is not self._checked_model:
             check_model(model)
+            if self.step_each_module:
+                check_model_wrapper(model)
             self._checked_model = model
-            self._unproven = set(local_parameters(model))
+            self._parameters = {
+                local_module: set(parameters)
+                for local_module, parameters in local_parameters(model).items()
+            }
+            self._last_parameters = set(model.parameters()).difference(
+                *self._parameters.values()
+            )
+            self._unproven = set(self._parameters)
 
     def initialize_count_status(
         self, model: nn.Module, init_counts: int, max_counts: int
@@ -123,6 +146,15 @@ class LocalBackwardMixin:
             and self.should_sync()
         ):
             self._reductions.append(model.reduce_gradients(local_module))
+        if self.step_each_module:
+            self._report_local_losses()
+            self._finish_reductions()
+            with torch.autocast(loss.device.type, enabled=False):
+                step_module(
+                    self.optimizer,
+                    self._parameters[local_module],
+                    local_module.name,
+                )
         return loss.detach()
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
@@ -140,10 +172,17 @@ class LocalBackwardMixin:
 
     def step(self, **kwargs) -> None:
         """As the host, once the gradients of all processes are in."""
+        self._finish_reductions()
+        if self.step_each_module:
+            check_others(
+                self.optimizer, self._last_parameters, 'the last local module'
+            )
+        super().step(**kwargs)
+
+    def _finish_reductions(self) -> None:
         for finish in self._reductions:
             finish()
         self._reductions = []
-        super().step(**kwargs)
 
     def _report_local_losses(self) -> None:
         if not self._local_losses:
@@ -152,18 +191,23 @@ class LocalBackwardMixin:
         values = torch.stack(
             [value.float() for value in self._local_losses.values()]
         ).tolist()
+        changed = (
+            'Only local modules before it were'
+            if self.step_each_module
+            else 'No parameter was'
+        )
         # each term before their sum, so that the message names the term
         for key, value in sorted(zip(self._local_losses, values), key=_is_sum):
             if not math.isfinite(value):
                 name, key = key.split('.', 1)
                 raise FloatingPointError(
                     f'`{key}` of {name} should be finite, but got {value}. '
-                    'No parameter was changed in this iteration: resume '
+                    f'{changed} changed in this iteration: resume '
                     'from a checkpoint before it with a lower learning rate, '
                     'with clip_grad, or without AMP.'
                 )
             self.message_hub.update_scalar(f'train/{key}', value)
-        self._local_losses = None
+        self._local_losses = {}
 
 
 def _is_sum(item: tuple[str, float]) -> bool:
@@ -174,9 +218,31 @@ def _is_sum(item: tuple[str, float]) -> bool:
 class LocalOptimWrapper(LocalBackwardMixin, OptimWrapper):
     """mmengine's :class:`OptimWrapper` for a locally supervised model.
 
-    Takes its arguments, accumulates and clips gradients as it does. See
+    Accumulates and clips gradients as it does. See
     :class:`LocalBackwardMixin` for what happens in one iteration.
+
+    Args:
+        *args: As the host.
+        step_each_module (bool): Whether to step and zero each local module
+            right after its backward, so that the gradients of one live at a
+            time. The parameters are the same, bit by bit, with an optimizer
+            that keeps nothing but the state of each parameter, as SGD and
+            AdamW do. Not with ``clip_grad`` or ``accumulative_counts``.
+            Defaults to False: one step for all.
+        **kwargs: As the host.
+
+    Raises:
+        ValueError: If ``step_each_module`` does not go with the rest; of an
+            optimizer that shows in the first iteration.
     """
+
+    def __init__(
+        self, *args: Any, step_each_module: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.step_each_module = step_each_module
+        if step_each_module:
+            check_settings(self)
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -190,21 +256,33 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
         loss_scale (str | float | dict): As the host. Defaults to 'dynamic'.
         dtype (str | torch.dtype, optional): As the host. Defaults to None:
             float16 on a GPU, bfloat16 on a CPU.
+        step_each_module (bool): As :class:`LocalOptimWrapper`; not with a
+            loss scale. Defaults to False.
         **kwargs: As the host.
 
     Raises:
-        ValueError: On a CPU with a dtype other than bfloat16.
+        ValueError: On a CPU with a dtype other than bfloat16; and as
+            :class:`LocalOptimWrapper`.
     """
 
     def __init__(
         self,
         loss_scale: Union[str, float, dict] = 'dynamic',
         dtype: Optional[Union[str, torch.dtype]] = None,
+        step_each_module: bool = False,
         **kwargs,
     ) -> None:
-        if get_device() != 'cpu':
+        if get_device() == 'cpu':
+            self._init_on_cpu(dtype, **kwargs)
+        else:
             super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
-            return
+        self.step_each_module = step_each_module
+        if step_each_module:
+            check_settings(self)
+
+    def _init_on_cpu(
+        self, dtype: Optional[Union[str, torch.dtype]], **kwargs
+    ) -> None:
         if dtype not in (None, 'bfloat16', torch.bfloat16):
             raise ValueError(
                 f"`dtype` should be 'bfloat16' on a CPU, but got {dtype!r}. "

@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import (
     tree_flatten,
     tree_leaves,
@@ -148,6 +149,8 @@ class LocalSupervision(BaseModule):
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
+        if self.training and _is_run_again():
+            return h.detach()
         if not self._is_active():
             return None
         only = self.step.only
@@ -156,12 +159,13 @@ class LocalSupervision(BaseModule):
                 self.step.frozen.close()
             return self._hand_on(k, h)
         local_module = self.local_modules[k]
-        losses = local_module.loss(
-            h,
-            self.step.inputs,
-            self.step.data_samples,
-            [self.step.feats[i] for i in local_module.levels],
-        )
+        with _outside_of_checkpoint():
+            losses = local_module.loss(
+                h,
+                self.step.inputs,
+                self.step.data_samples,
+                [self.step.feats[i] for i in local_module.levels],
+            )
         loss = self.step.backward(local_module, losses)
         if k == only:
             raise ForwardEnded(loss)
@@ -242,6 +246,24 @@ def _eval_mode(modules: Iterable[nn.Module]) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def _is_run_again() -> bool:
+    """Whether this is a checkpointed stretch's second run, in a backward."""
+    return torch._C._current_graph_task_id() != -1 and torch.is_grad_enabled()
+
+
+def _outside_of_checkpoint() -> saved_tensors_hooks:
+    """Keep what is saved for the backward, also within a checkpoint.
+
+    Where a boundary lies in a checkpointed stretch, the second run of the
+    stretch does not come to its losses again.
+    """
+    return saved_tensors_hooks(_keep, _keep)
+
+
+def _keep(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _forgive_missing_aux_nets(

@@ -11,7 +11,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.optim import Optimizer
 
 from ..engine.live_bytes import LiveBytes
-from ..models import LocalStep, lend_step
+from ..models import LocalModule, LocalStep, lend_step
 
 __all__ = ['peak_memory', 'train_step']
 
@@ -22,6 +22,7 @@ def peak_memory(
     make_data_samples: Callable[[Sequence[int]], Any],
     make_optimizer: Callable[..., Optimizer],
     num_iters: int = 2,
+    step_each_module: bool = False,
 ) -> int:
     """Peak memory of a training iteration, from fake tensors.
 
@@ -38,6 +39,8 @@ def peak_memory(
         make_optimizer (Callable): Called with the parameters.
         num_iters (int): The last of so many iterations is measured; by the
             second the optimizer has its state. Defaults to 2.
+        step_each_module (bool): As :class:`LocalOptimWrapper`. Defaults to
+            False.
 
     Returns:
         int: Bytes.
@@ -55,7 +58,9 @@ def peak_memory(
         for _ in range(num_iters):
             live = LiveBytes(model, optimizer)
             with live:
-                train_step(model, inputs, data_samples, optimizer)
+                train_step(
+                    model, inputs, data_samples, optimizer, step_each_module
+                )
     return live.peak
 
 
@@ -64,6 +69,7 @@ def train_step(
     inputs: torch.Tensor,
     data_samples: Any,
     optimizer: Optimizer,
+    step_each_module: bool = False,
 ) -> None:
     """One iteration as the Runner does it, but for its log.
 
@@ -74,11 +80,17 @@ def train_step(
         inputs (torch.Tensor): ``(B, 3, H, W)``, normalized.
         data_samples (Any): Labels, as the model takes them.
         optimizer (Optimizer): Of its parameters.
+        step_each_module (bool): As :class:`LocalOptimWrapper`. Defaults to
+            False.
     """
-    step = LocalStep(
-        lambda _, losses: model.parse_losses(losses)[0].backward()
-    )
-    with lend_step(model, step):
+
+    def local_backward(local_module: LocalModule, losses: dict) -> None:
+        model.parse_losses(losses)[0].backward()
+        if step_each_module:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    with lend_step(model, LocalStep(local_backward)):
         losses = model(inputs, data_samples, mode='loss')
     model.parse_losses(losses)[0].backward()
     optimizer.step()
