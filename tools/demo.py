@@ -29,6 +29,7 @@ CONFIGS = {
 LARGE_CONFIGS = (
     'configs/e2e/deeplabv3_r101_cityscapes.py',
     'configs/infopro/deeplabv3_r101_cityscapes.py',
+    'configs/infopro/deeplabv3_r101_k7_cheap_cityscapes.py',
 )
 SILENCE = 8  # seconds without a line of output after which one is printed
 

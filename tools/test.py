@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.engine import check_data, check_weights, read_checkpoint
+from localsup_mm.planning import resolve_auto
 
 
 def parse_args() -> argparse.Namespace:
@@ -88,8 +89,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
             cfg.visualizer.save_dir = args.show_dir
     if args.out is not None:
         save_predictions(cfg, args.out)
-    if args.tta:
-        use_tta(cfg)
 
 
 def save_predictions(cfg: Config, out: str) -> None:
@@ -126,6 +125,9 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
     check_data(cfg, 'test_dataloader')
+    resolve_auto(cfg)
+    if args.tta:
+        use_tta(cfg)
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     if '://' in args.checkpoint:
         build(cfg).test()

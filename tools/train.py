@@ -15,6 +15,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.engine import check_data, read_checkpoint
+from localsup_mm.planning import resolve_auto
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -159,6 +160,7 @@ def main() -> None:
     check_data(cfg, 'train_dataloader')
     check_data(cfg, 'val_dataloader')
     check_checkpoint(cfg)
+    resolve_auto(cfg)
     init_cpu_processes(args.launcher)
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     build(cfg).train()

@@ -1,5 +1,5 @@
 # DeepLabV3-R18 on CamVid, InfoPro K=4 with the cheap aux nets of
-# _base_/local_modules/segmentation_cheap.py, at the same cuts and weights as
+# deeplabv3_r101_k7_cheap_cityscapes.py, at the same cuts and weights as
 # deeplabv3_r18_k4_camvid.py.
 #
 # python tools/train.py configs/infopro/deeplabv3_r18_k4_cheap_camvid.py

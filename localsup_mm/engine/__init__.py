@@ -23,6 +23,7 @@ from .setup_check import (
     check_classes,
     check_gradients,
     check_model,
+    set_normalization,
 )
 from .warmup_cosine_lr import WarmupCosineLR
 
@@ -48,4 +49,5 @@ __all__ = [
     'check_weights',
     'read_checkpoint',
     'reconstruct',
+    'set_normalization',
 ]

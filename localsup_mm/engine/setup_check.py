@@ -1,5 +1,7 @@
 """What can be known to be wrong with a model before the first iteration."""
 
+from typing import Optional
+
 import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.model import is_model_wrapper
@@ -20,6 +22,7 @@ __all__ = [
     'check_classes',
     'check_gradients',
     'check_model',
+    'set_normalization',
 ]
 
 
@@ -58,11 +61,21 @@ def check_model(model: nn.Module) -> None:
             f'but got {type(model).__name__}, which would leave their '
             'gradients unsynchronized. Set it in the config.'
         )
-    _set_normalization(bare)
+    set_normalization(bare, getattr(bare, 'data_preprocessor', None))
 
 
-def _set_normalization(model: nn.Module) -> None:
-    preprocessor = getattr(model, 'data_preprocessor', None)
+def set_normalization(
+    model: nn.Module, preprocessor: Optional[nn.Module]
+) -> None:
+    """Tell decoders how images are normalized, where they do not know.
+
+    Args:
+        model (nn.Module): What has the decoders.
+        preprocessor (nn.Module, optional): The host's data preprocessor.
+
+    Raises:
+        ValueError: If there is none, and a decoder does not know.
+    """
     mean = getattr(preprocessor, 'mean', None)
     std = getattr(preprocessor, 'std', None)
     if preprocessor is not None and mean is None:

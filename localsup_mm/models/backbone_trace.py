@@ -23,6 +23,7 @@ class ModuleCall:
     outputs: list
     is_tensor: bool
     shape: tuple[int, ...] = ()
+    is_batch_norm: bool = False
     count: int = 1
 
 
@@ -199,6 +200,11 @@ class BackboneTrace:
             if self._edges[i] & up:
                 return 'another path leads around it'
             rest ^= 1 << i
+        if call.is_batch_norm:
+            return (
+                'it is a batch norm, which a Runner replaces by another kind, '
+                'SyncBN or not'
+            )
         return None
 
     def _is_of_images(self, shape: tuple[int, ...]) -> bool:

@@ -52,6 +52,9 @@ def LocalBackbone(
     if pretrained is not None:
         backbone = dict(backbone, pretrained=pretrained)
     if isinstance(local_modules, dict):
+        if local_modules.get('boundaries') == 'auto':
+            # before what else the planner takes is found to be unknown
+            local_modules = dict(boundaries='auto')
         local_modules = expand_local_modules(**local_modules)
     return supervise_locally(
         build_part(backbone, 'backbone'),

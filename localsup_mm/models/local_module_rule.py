@@ -33,7 +33,8 @@ def expand_local_modules(
         partition (str, optional): A network of ``PARTITIONS``. Defaults to
             None: ``boundaries`` are given.
         boundaries (Sequence[str], optional): Names of K - 1 submodules.
-            Defaults to None: ``partition`` is given.
+            Defaults to None: ``partition`` is given. The planner replaces
+            ``'auto'`` in a config before a model is built.
         loss_weights (str | Sequence, optional): A setting of
             ``LOSS_WEIGHTS``, or ``((a, b), (c, d))``. Defaults to None: as
             the configs of decoder and aux head have them.
@@ -90,6 +91,12 @@ def _find_boundaries(
     partition: Optional[str],
     boundaries: Optional[Sequence[str]],
 ) -> list[str]:
+    if isinstance(boundaries, str):
+        raise ValueError(
+            '`boundaries` should be a list of names when a model is built, '
+            f"but got {boundaries!r}. tools/train.py replaces 'auto' in a "
+            'config; elsewhere call resolve_auto(cfg) of the planner first.'
+        )
     if (partition is None) == (boundaries is None):
         raise ValueError(
             '`local_modules` should have either a partition or boundaries, '

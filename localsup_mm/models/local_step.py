@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .local_module import LocalModule
 from .local_supervision import ForwardEnded, LocalSupervision
 
-__all__ = ['LocalStep', 'lend_step', 'replaced_forward']
+__all__ = ['LocalStep', 'lend_step', 'replaced_method']
 
 
 @dataclass
@@ -35,6 +35,8 @@ class LocalStep:
     Attributes:
         feats (dict[int, Tensor]): Feature maps of earlier boundaries,
             detached, that a later local module's pyramid wants.
+        is_checkpointed (bool): Whether layers of the backbone checkpoint;
+            it fills that in.
         frozen (ExitStack): Gives the modules before ``only`` their modes
             back when it is closed.
     """
@@ -44,6 +46,7 @@ class LocalStep:
     inputs: Optional[Tensor] = None
     only: Optional[int] = None
     feats: dict[int, Tensor] = field(default_factory=dict)
+    is_checkpointed: bool = False
     frozen: ExitStack = field(default_factory=ExitStack)
 
     def _take_data_samples(
@@ -94,8 +97,8 @@ def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
     )
     ending = nullcontext()
     if step.only is not None:
-        ending = replaced_forward(
-            model, partial(_forward_to_loss, model.forward)
+        ending = replaced_method(
+            model, 'forward', partial(_forward_to_loss, model.forward)
         )
     try:
         for supervision in supervisions:
@@ -111,26 +114,29 @@ def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
 
 
 @contextmanager
-def replaced_forward(module: nn.Module, forward: Callable) -> Iterator[None]:
+def replaced_method(
+    module: nn.Module, name: str, method: Callable
+) -> Iterator[None]:
     """Let a module compute something else for a while.
 
     Args:
-        module (nn.Module): Whose ``forward`` is replaced; its hooks stay.
-        forward (Callable): What it computes instead.
+        module (nn.Module): Whose method is replaced; its hooks stay.
+        name (str): Of the method, e.g. ``'forward'``.
+        method (Callable): What it computes instead.
 
     Yields:
         None: While it does.
     """
     # an instance may have one of its own already, e.g. a checkpointed one
-    own = vars(module).get('forward')
-    module.forward = forward
+    own = vars(module).get(name)
+    setattr(module, name, method)
     try:
         yield
     finally:
         if own is None:
-            del module.forward
+            delattr(module, name)
         else:
-            module.forward = own
+            setattr(module, name, own)
 
 
 def _forward_to_loss(forward: Callable, *args, **kwargs) -> Any:

@@ -18,6 +18,7 @@ from torch.utils._pytree import (
 )
 
 from .boundary import Partition
+from .checkpoints import is_checkpointed, let_checkpoint
 from .init_attached import init_attached
 from .local_module import LocalModule
 
@@ -136,6 +137,7 @@ class LocalSupervision(BaseModule):
                 "a backward. Set optim_wrapper=dict(type='LocalOptimWrapper')"
                 '; for evaluation call model.eval().'
             )
+        self.step.is_checkpointed = is_checkpointed(backbone)
         self.step.inputs = next(
             t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
         )
@@ -176,6 +178,9 @@ class LocalSupervision(BaseModule):
         if any(k in later.levels for later in self.local_modules):
             boundary = self.partition.boundaries[k]
             self.step.feats[k] = boundary.to_feature_map(h, self.step.inputs)
+        is_trained_next = self.step.only in (None, k + 1)
+        if is_trained_next and self.step.is_checkpointed:
+            return let_checkpoint(h)
         return h
 
     def _at_tap(

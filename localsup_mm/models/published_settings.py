@@ -126,7 +126,8 @@ def find_setting(table: dict, argument: str, name: str, k: int) -> object:
         there = ', '.join(f'{n!r} {sorted(table[n])}' for n in sorted(table))
         there = f'There are (with K): {there}'
     instead = (
-        'boundaries=[...] to cut where you like'
+        "boundaries='auto' to let the planner choose, or boundaries=[...] to "
+        'cut where you like'
         if table is PARTITIONS
         else 'loss_weights=((a, b), (c, d)): lambda_1 and lambda_2 of the '
         'first and of the last'

@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from .backbone_trace import TRACED_BATCH, BackboneTrace, ModuleCall
+from .checkpoints import find_checkpoints
 
 __all__ = ['trace_backbone']
 
@@ -64,6 +65,7 @@ def trace_backbone(
             [t.grad_fn for t in tensors],
             is_tensor,
             tuple(output.shape) if is_tensor else (),
+            isinstance(module, nn.modules.batchnorm._BatchNorm),
         )
         call.count += calls.pop(name).count if name in calls else 0
         calls[name] = call
@@ -71,10 +73,9 @@ def trace_backbone(
     modes = {m: m.training for m in backbone.modules()}
     # Reentrant checkpointing would hide its inside from the graph.
     checkpointed = [
-        (m, flag)
-        for m in backbone.modules()
-        for flag in CHECKPOINT_FLAGS
-        if getattr(m, flag, False)
+        (module, flag)
+        for module, flag in find_checkpoints(backbone)
+        if getattr(module, flag)
     ]
     handles = []
     fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -124,7 +125,3 @@ def trace_backbone(
 
 def _bind(function, name: str):
     return lambda *args: function(name, *args)
-
-
-# attributes by which the hosts' layers checkpoint; DenseNet's is the second
-CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')

@@ -1,5 +1,32 @@
-"""Memory of a training iteration, before it runs."""
+"""Memory of a training iteration, before it runs, and where to cut."""
 
-from .peak_memory import peak_memory, train_step
+from .byte_size import format_bytes, parse_bytes
+from .config_workload import read_training, read_workload
+from .data_samples import find_data_samples
+from .default_aux_nets import default_aux_nets, find_num_classes
+from .fake_step import FakeStep
+from .image_size import find_image_size, parse_image_size
+from .mac_counter import MacCounter
+from .peak_memory import peak_memory
+from .planner import Plan, Planner
+from .resolve_auto import resolve_auto
+from .workload import Workload
 
-__all__ = ['peak_memory', 'train_step']
+__all__ = [
+    'FakeStep',
+    'MacCounter',
+    'Plan',
+    'Planner',
+    'Workload',
+    'default_aux_nets',
+    'find_data_samples',
+    'find_image_size',
+    'find_num_classes',
+    'format_bytes',
+    'parse_bytes',
+    'parse_image_size',
+    'peak_memory',
+    'read_training',
+    'read_workload',
+    'resolve_auto',
+]

@@ -1,8 +1,14 @@
 """torch's own checkpointing within a backbone, non-reentrant."""
 
 import pytest
+import torch
 from asserts import NoStep, train_step
-from cases import CHECKPOINTED_CASES, CheckpointedBackbone, build_model
+from cases import (
+    CASES,
+    CHECKPOINTED_CASES,
+    CheckpointedBackbone,
+    build_model,
+)
 
 from localsup_mm import LocalOptimWrapper, trace_backbone
 
@@ -40,3 +46,22 @@ def test_gradients_depend_on_the_local_losses():
     assert not local['backbone.stem.weight'].equal(
         joint['backbone.stem.weight']
     )
+
+
+@pytest.mark.parametrize('only', [None, 1])
+def test_a_hosts_block_behind_a_boundary_checkpoints(only):
+    """Though its input, detached, requires no gradient."""
+    model = build_model(CASES['resnet_v1d_with_cp'])
+    local_modules = model.backbone.local_supervision.local_modules
+    stage, i = local_modules[0].boundary.name.split('.')
+    block = getattr(model.backbone, stage)[int(i) + 1]
+    runs = []
+    block.conv1.register_forward_hook(
+        lambda module, args, output: runs.append(torch.is_grad_enabled())
+    )
+    wrapper = LocalOptimWrapper(optimizer=NoStep(model))
+    wrapper.only = only
+    train_step(model, wrapper)
+    # without a graph, and again in the backward
+    assert runs == [False, True]
+    assert block.conv1.weight.grad.any()

@@ -35,7 +35,7 @@ from localsup_mm.backbones import CIFARResNet
 from localsup_mm.engine import check_model, check_weights, reconstruct
 from localsup_mm.models import ContextSupply
 from localsup_mm.models.published_settings import PARTITIONS
-from localsup_mm.planning import peak_memory
+from localsup_mm.planning import Workload, peak_memory
 
 # a ResNet of 14 layers: the stem and six blocks, in five local modules
 LAYERS = ['relu', *(f'layer{i}.{j}' for i in (1, 2, 3) for j in (0, 1))]
@@ -49,14 +49,20 @@ MODES = {
     'r1e': (1, True),
     'r2e': (2, True),
 }
+NORMS = dict(BN={}, GN=dict(num_groups=4))
 EXPORT = Path(__file__).parents[2] / 'tools/model_converters'
 
 
-def build(mode, boundaries=BOUNDARIES, seed=0, **kwargs):
+def build(mode, boundaries=BOUNDARIES, seed=0, norm='BN', **kwargs):
     context = None if mode is None else dict(mode=mode, **kwargs)
     model = build_model(
         Case(
-            dict(type='CIFARResNet', depth=14, base_channels=8),
+            dict(
+                type='CIFARResNet',
+                depth=14,
+                base_channels=8,
+                norm_cfg=dict(type=norm, **NORMS[norm]),
+            ),
             boundaries,
             context_supply=context,
         )
@@ -591,12 +597,12 @@ def test_sources_are_held_as_long_as_needed(mode):
 
 def test_source_changed_in_place_is_refused():
     """The norm of the stem, which a ReLU overwrites."""
-    boundaries = ['bn1', 'layer1.1']
+    boundaries = ['gn1', 'layer1.1']
     images, _ = make_images()
     with torch.no_grad():
-        build('e', boundaries).eval()(images)
-        with pytest.raises(RuntimeError, match=r"mode 'r1', but got 'bn1'"):
-            build('r1', boundaries).eval()(images)
+        build('e', boundaries, norm='GN').eval()(images)
+        with pytest.raises(RuntimeError, match=r"mode 'r1', but got 'gn1'"):
+            build('r1', boundaries, norm='GN').eval()(images)
 
 
 def test_images_of_four_channels():
@@ -675,10 +681,12 @@ def test_memory_is_planned_with_context():
         check_model(model)
         peaks.append(
             peak_memory(
-                model,
-                (2, 3, 64, 64),
-                lambda shape: torch.zeros(shape[0], dtype=torch.long),
-                lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+                Workload(
+                    model,
+                    (2, 3, 64, 64),
+                    lambda shape: torch.zeros(shape[0], dtype=torch.long),
+                    lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+                )
             )
         )
     assert peaks == sorted(peaks)

@@ -218,3 +218,13 @@ def test_partition_says_what_reaches_a_neck():
     )
     plain = trace.partition([])
     assert plain.describe() == ''
+
+
+def test_a_batch_norm_may_be_replaced():
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3)
+    )
+    trace = trace_backbone(net)
+    assert list(trace.boundaries) == ['0', '2', '3']
+    with pytest.raises(ValueError, match=r"'1': it is a batch norm.*SyncBN"):
+        trace.partition(['1'])

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from image_size import parse_size
 from paired_time import ratio_quartiles, time_in_turns
 from step_contenders import build_contenders, build_model
 from step_profile import profile_step
@@ -33,6 +32,7 @@ from training_methods import read_config
 
 from localsup_mm import LocalOptimWrapper
 from localsup_mm.engine import check_model
+from localsup_mm.planning import parse_image_size
 
 # By the scope of the config; each has HandWrittenStep
 HAND_WRITTEN = {
@@ -69,7 +69,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='tell where the time of our step goes as well',
     )
     args = parser.parse_args(argv)
-    args.crop = parse_size(args.crop, '--crop')
+    args.crop = parse_image_size(args.crop, '--crop')
     # a norm on pooled features needs two images, quartiles need two rounds
     for name in ('batch', 'pairs'):
         if getattr(args, name) < 2:
@@ -163,7 +163,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     print(f'build {args.config}', flush=True)
     model = build_model(cfg)
     check_model(model)  # gives the decoders mean and std
-    batch = make_batch(cfg.default_scope, model, args.batch, args.crop)
+    batch = make_batch(cfg.default_scope, args.batch, args.crop)
     contenders = build_contenders(cfg, model, hand_written, args.contenders)
     steps = {name: contenders[name].step for name in contenders}
     print('check', flush=True)

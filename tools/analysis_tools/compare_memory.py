@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Optional
 
 import torch
-from image_size import find_image_size, parse_size
 from memory_time_plot import plot_front
 from method_costs import (
     add_ratios,
@@ -40,12 +39,12 @@ from training_methods import (
     Method,
     build_model,
     derive_methods,
-    find_checkpoints,
     name_method,
     read_config,
 )
 
-from localsup_mm.models.trace import CHECKPOINT_FLAGS
+from localsup_mm.models.checkpoints import CHECKPOINT_FLAGS, find_checkpoints
+from localsup_mm.planning import find_image_size, parse_image_size
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -77,7 +76,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     if args.size is not None:
-        args.size = parse_size(args.size)
+        args.size = parse_image_size(args.size)
     for name in ('batch', 'threads'):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -181,12 +180,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     num_images = args.batch or cfg.train_dataloader.batch_size
     size = args.size or find_image_size(cfg)
     amp = args.amp or 'Amp' in cfg.optim_wrapper.get('type', '')
-    if args.fake and amp:
-        raise ValueError(
-            '`--fake` should be without AMP, which fake tensors are not '
-            f'counted in, but got {args.config!r} with it. Leave out --fake, '
-            "or --amp, or set optim_wrapper=dict(type='OptimWrapper')."
-        )
     methods = choose_methods(
         derive_methods(cfg, name_method(args.config)), args.methods
     )
@@ -194,7 +187,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     methods = {n: m for n, m in methods.items() if n not in notes}
     if args.fake:
         device, memory = 'none', 'fake tensors'
-        results = predict_all(methods, num_images, size)
+        results = predict_all(methods, num_images, size, amp)
     else:
         device = get_device()
         memory = 'max_memory_allocated' if device == 'cuda' else 'live bytes'

@@ -53,7 +53,7 @@ def measure_all(
     }
     host = methods['e2e'].cfg.default_scope
     set_random_seed(0)
-    batch = make_batch(host, run.model, num_images, size)
+    batch = make_batch(host, num_images, size)
     results = {}
     for name, method in methods.items():
         del run  # its memory is not that of the next one
@@ -74,13 +74,16 @@ def measure_all(
 
 
 def predict_all(
-    methods: dict[str, Method], num_images: int, size: tuple[int, int]
+    methods: dict[str, Method],
+    num_images: int,
+    size: tuple[int, int],
+    amp: bool,
 ) -> dict[str, dict]:
     """Likewise on fake tensors, without running; no time."""
     results = {}
     for name, method in methods.items():
         begin = time.monotonic()
-        cost = predict_cost(method, num_images, size)
+        cost = predict_cost(method, num_images, size, amp)
         results[name] = asdict(report(name, cost, begin))
     return results
 

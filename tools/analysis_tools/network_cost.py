@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from image_size import find_image_size
-from mac_counter import MacCounter
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 from training_cost import predict_cost
 from training_methods import Method, to_end_to_end
+
+from localsup_mm.planning import MacCounter, find_image_size
 
 
 @dataclass(frozen=True)

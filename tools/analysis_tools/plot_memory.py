@@ -3,10 +3,11 @@
     python tools/analysis_tools/plot_memory.py \
         configs/e2e/deeplabv3_r101_cityscapes.py \
         configs/infopro/deeplabv3_r101_cityscapes.py \
+        configs/infopro/deeplabv3_r101_k7_cheap_cityscapes.py \
         --batch 2 --size 512x1024 --out memory.png
 
 Compares end to end, activation checkpointing, local supervision and the last
-two together, for mmseg's configs. Needs no GPU, no data and some seconds.
+two together. Needs no GPU, no data and some seconds.
 """
 
 import argparse
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import Optional
 
 import matplotlib
-from image_size import parse_size
 from mmengine.config import Config
 from training_cost import predict_cost
 from training_methods import Method, read_config
+
+from localsup_mm.models import expand_local_modules
+from localsup_mm.planning import parse_image_size
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
@@ -33,7 +36,9 @@ CHECKPOINTING = 'activation\ncheckpointing'
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('e2e_config', help='trains the network end to end')
-    parser.add_argument('local_config', help='trains it by local modules')
+    parser.add_argument(
+        'local_configs', nargs='+', help='train it by local modules'
+    )
     parser.add_argument('--batch', type=int, default=2, help='images')
     parser.add_argument('--size', default='512x1024', help='HxW in pixels')
     parser.add_argument('--name', help='of the network, for the title')
@@ -55,9 +60,11 @@ def name_method(cfg: Config) -> str:
         ValueError: If the backbone has no local modules.
     """
     local_modules = cfg.model.backbone.get('local_modules')
+    if isinstance(local_modules, dict):
+        local_modules = expand_local_modules(**local_modules)
     if not local_modules:
         raise ValueError(
-            '`local_config` should have model.backbone.local_modules, but '
+            '`local_configs` should have model.backbone.local_modules, but '
             f'got {cfg.filename!r}. Choose one below configs/infopro.'
         )
     has_decoder = any(m.get('decoder') for m in local_modules)
@@ -66,26 +73,30 @@ def name_method(cfg: Config) -> str:
 
 
 def measure_all(
-    e2e: Config, local: Config, num_images: int, size: tuple[int, int]
+    e2e: Config,
+    local: Sequence[Config],
+    num_images: int,
+    size: tuple[int, int],
 ) -> dict[str, int]:
-    """Measure four ways to train; prints each when it is there.
+    """Measure the ways to train; prints each when it is there.
 
     Args:
         e2e (Config): Trains the network end to end.
-        local (Config): Trains it by local modules.
+        local (Sequence[Config]): Train it by local modules.
         num_images (int): B.
         size (tuple[int, int]): H and W, in pixels.
 
     Returns:
         dict[str, int]: Bytes of each.
     """
-    method = name_method(local)
     ways = {
         END_TO_END: Method(e2e),
         CHECKPOINTING: Method(e2e, with_cp=True),
-        method: Method(local),
-        f'{method} +\ncheckpointing': Method(local, with_cp=True),
     }
+    for cfg in local:
+        method = name_method(cfg)
+        ways[method] = Method(cfg)
+        ways[f'{method} +\ncheckpointing'] = Method(cfg, with_cp=True)
     peaks = {}
     for way, choice in ways.items():
         begin = time.monotonic()
@@ -110,7 +121,9 @@ def plot(peaks: dict[str, int], title: str, path: Path) -> None:
     """
     gib = [peak / 2**30 for peak in peaks.values()]
     colors = ['#2a7f9e' if 'K=' in way else '#9aa5ab' for way in peaks]
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout='constrained')
+    figure, axes = plt.subplots(
+        figsize=(1.4 + 1.4 * len(peaks), 4.2), layout='constrained'
+    )
     bars = axes.bar(list(peaks), gib, color=colors, width=0.62)
     labels = [
         f'{value:.2f}' if i == 0 else f'{value:.2f}\n({value / gib[0]:.0%})'
@@ -130,9 +143,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
     warnings.filterwarnings('ignore', category=UserWarning)
-    height, width = parse_size(args.size)
+    height, width = parse_image_size(args.size)
     e2e = read_config(args.e2e_config)
-    local = read_config(args.local_config)
+    local = [read_config(path) for path in args.local_configs]
     peaks = measure_all(e2e, local, args.batch, (height, width))
     title = (
         f'{args.name or Path(args.e2e_config).stem}: batch {args.batch}, '

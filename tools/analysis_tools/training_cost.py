@@ -6,23 +6,17 @@ from dataclasses import dataclass
 from typing import Optional
 
 import torch
-from mac_counter import MacCounter
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmengine.optim import build_optim_wrapper as build_from_config
-from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import set_random_seed
-from synthetic_batch import make_data_samples
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import UnsupportedFakeTensorException
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from training_methods import Method, build_model
 
 from localsup_mm import LocalAmpOptimWrapper
-from localsup_mm.engine import LiveBytes, check_model
-from localsup_mm.planning import peak_memory
-
-NUM_ITERS = 2  # by the second the optimizer has its state
+from localsup_mm.engine import LiveBytes
+from localsup_mm.planning import FakeStep, MacCounter, read_workload
 
 
 @dataclass(frozen=True)
@@ -129,50 +123,30 @@ def measure_cost(run: TrainingRun, batch: dict) -> TrainingCost:
 
 
 def predict_cost(
-    method: Method, num_images: int, size: tuple[int, int]
+    method: Method,
+    num_images: int,
+    size: tuple[int, int],
+    amp: bool = False,
 ) -> TrainingCost:
     """Predict what an iteration costs, on fake tensors.
 
     Args:
-        method (Method): How it is trained, in full precision.
+        method (Method): How it is trained.
         num_images (int): B.
         size (tuple[int, int]): H and W, in pixels.
+        amp (bool): Whether in mixed precision. Defaults to False.
 
     Returns:
         TrainingCost: Its memory is the bytes of living tensors.
-
-    Raises:
-        ValueError: If the loss depends on data, as that of a detector.
     """
-    model = build_model(method)
-    if method.is_local:
-        check_model(model)  # gives the decoders mean and std
-    host = method.cfg.default_scope
-    optimizer = method.cfg.optim_wrapper.optimizer
-    counter = MacCounter()
-    try:
-        with counter:
-            peak = peak_memory(
-                model,
-                (num_images, 3, *size),
-                lambda _: make_data_samples(host, model, num_images, size),
-                lambda params: OPTIMIZERS.build(
-                    dict(optimizer, params=params)
-                ),
-                NUM_ITERS,
-            )
-    except (
-        UnsupportedFakeTensorException,
-        GuardOnDataDependentSymNode,
-    ) as error:
-        raise ValueError(
-            '`--fake` should be given for a loss that does not depend on '
-            f'data, but got {type(model).__name__}, where fake tensors have '
-            'no values to go on. Leave it out, to run it for real.'
-        ) from error
-    return _to_cost(
-        peak, model, counter.forward // NUM_ITERS, counter.total // NUM_ITERS
+    workload = read_workload(
+        method.cfg, num_images, size, amp, method.with_cp, is_local=True
     )
+    step = FakeStep(workload)
+    live = LiveBytes(step.model, step.optimizer)
+    with step.running(), live, MacCounter() as counter:
+        step.run()
+    return _to_cost(live.peak, step.model, counter.forward, counter.total)
 
 
 def _to_cost(peak: int, model: nn.Module, *macs: int) -> TrainingCost:

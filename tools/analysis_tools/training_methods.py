@@ -8,10 +8,10 @@ from typing import Any, Optional
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
-from synthetic_batch import HOSTS
 from torch import nn
 
-from localsup_mm.models.trace import CHECKPOINT_FLAGS
+from localsup_mm.models.checkpoints import set_checkpoints
+from localsup_mm.planning import read_training
 
 
 @dataclass(frozen=True)
@@ -48,26 +48,10 @@ def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
         and would be downloaded.
 
     Raises:
-        ValueError: If the config has no model with a backbone, or is of no
-            host that is known.
+        ValueError: As :func:`read_training`.
     """
-    if '::' in path:
-        cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
-    else:
-        cfg = Config.fromfile(path)
-    if 'backbone' not in cfg.get('model', {}):
-        raise ValueError(
-            f'`config` should have model.backbone, but got {path!r} without '
-            'one. Choose the config of a network, e.g. one below '
-            'configs/infopro.'
-        )
-    host = cfg.get('default_scope')
-    if host not in HOSTS:
-        raise ValueError(
-            f'`default_scope` should be one of {HOSTS}, but got {host!r}. '
-            'Choose a config of one of these hosts.'
-        )
-    init_default_scope(host)
+    cfg = read_training(path)
+    init_default_scope(cfg.default_scope)
     _drop_pretrained(cfg.model)
     if 'data_preprocessor' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
@@ -139,22 +123,6 @@ def build_model(method: Method) -> nn.Module:
     model = revert_sync_batchnorm(model)
     set_checkpoints(model, method.with_cp)
     return model.train()
-
-
-def set_checkpoints(model: nn.Module, with_cp: bool) -> None:
-    """Let all layers of a model that can checkpoint do so, or none."""
-    for module, flag in find_checkpoints(model):
-        setattr(module, flag, with_cp)
-
-
-def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Layers of a model that can checkpoint, each with its flag."""
-    return [
-        (module, flag)
-        for module in model.modules()
-        for flag in CHECKPOINT_FLAGS
-        if hasattr(module, flag)
-    ]
 
 
 def _has_decoders(local_modules: Any) -> bool:

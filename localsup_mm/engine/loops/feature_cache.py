@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.data import DataLoader, Dataset
 
-from ...models.local_step import replaced_forward
+from ...models.local_step import replaced_method
 from ...models.local_supervision import ForwardEnded
 
 __all__ = ['FeatureCache']
@@ -126,14 +126,16 @@ class FeatureCache(Dataset):
         for module, output in self._calls:
             outputs[module].append(tree_map_only(Tensor, resize, output))
         with (
-            replaced_forward(preprocessor, hand_on),
+            replaced_method(preprocessor, 'forward', hand_on),
             ExitStack() as skipping,
         ):
             for module, queue in outputs.items():
                 skipping.enter_context(
-                    replaced_forward(module, partial(_replay, queue))
+                    replaced_method(module, 'forward', partial(_replay, queue))
                 )
-            skipping.enter_context(replaced_forward(self._boundary, arrive))
+            skipping.enter_context(
+                replaced_method(self._boundary, 'forward', arrive)
+            )
             yield
 
     def _run(self, data: dict) -> tuple[Tensor, list]:

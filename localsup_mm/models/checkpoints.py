@@ -1,0 +1,95 @@
+"""Activation checkpoints in the layers of hosts."""
+
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+__all__ = [
+    'CHECKPOINT_FLAGS',
+    'find_checkpoint_argument',
+    'find_checkpoints',
+    'is_checkpointed',
+    'let_checkpoint',
+    'set_checkpoints',
+]
+
+# attributes by which the hosts' layers checkpoint; DenseNet's is the second
+CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')
+
+
+def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Layers of a model that can checkpoint, each with its flag."""
+    return [
+        (module, flag)
+        for module in model.modules()
+        for flag in CHECKPOINT_FLAGS
+        if hasattr(module, flag)
+    ]
+
+
+def set_checkpoints(model: nn.Module, with_cp: bool) -> None:
+    """Let all layers of a model that can checkpoint do so, or none."""
+    for module, flag in find_checkpoints(model):
+        setattr(module, flag, with_cp)
+
+
+def find_checkpoint_argument(backbone: nn.Module) -> str:
+    """Name the argument by which a host's backbone is told to checkpoint.
+
+    Args:
+        backbone (nn.Module): Of a host.
+
+    Returns:
+        str: E.g. ``'with_cp'``.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    arguments = {
+        name
+        for cls in type(backbone).__mro__
+        for name in signature(cls.__init__).parameters
+    }
+    for flag in CHECKPOINT_FLAGS:
+        if flag in arguments:
+            return flag
+    raise ValueError(
+        f'`with_cp` should be for a backbone with one of {CHECKPOINT_FLAGS}, '
+        f'but got {type(backbone).__name__}, which has neither. Leave it out.'
+    )
+
+
+def is_checkpointed(model: nn.Module) -> bool:
+    """Whether a layer of a model checkpoints."""
+    return any(getattr(m, flag) for m, flag in find_checkpoints(model))
+
+
+def let_checkpoint(h: Tensor) -> Tensor:
+    """Let the layer behind a boundary checkpoint.
+
+    The hosts' layers do so where their input requires a gradient, which a
+    detached one does not: their activations would be kept.
+
+    Args:
+        h (Tensor): Detached features.
+
+    Returns:
+        Tensor: The same, seemingly in need of a gradient. It leads nowhere.
+    """
+    return _DeadEnd.apply(h, torch.empty(0, requires_grad=True))
+
+
+class _DeadEnd(Function):
+    """Takes a gradient and hands none on."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, anchor: Tensor) -> Tensor:
+        # a new tensor, so that the next layer may work in place
+        return h.detach()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
+        return None, None

@@ -1,0 +1,94 @@
+"""What the aux nets at a boundary cost."""
+
+import copy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+from ..engine import LiveBytes, set_normalization
+from ..models import Boundary
+from .fake_step import make_batch
+from .hollow_ops import HollowOps, real_loss
+from .mac_counter import MacCounter
+from .workload import Workload
+
+__all__ = ['AuxCost', 'measure_aux_nets']
+
+
+@dataclass(frozen=True)
+class AuxCost:
+    """Of the aux nets at one boundary.
+
+    Args:
+        parameters (int): Bytes of their trainable parameters.
+        static (int): Bytes of parameters and buffers.
+        peak (int): The most that lives in their passes, besides ``static``,
+            features and batch: activations, gradients of parameters and of
+            the features.
+        macs (int): Multiply-accumulates of their forward pass.
+    """
+
+    parameters: int
+    static: int
+    peak: int
+    macs: int
+
+
+def measure_aux_nets(
+    workload: Workload, boundary: Boundary, aux_nets: dict, features: tuple
+) -> AuxCost:
+    """Run the passes of the aux nets at a boundary on fake tensors.
+
+    Args:
+        workload (Workload): What is trained.
+        boundary (Boundary): Where.
+        aux_nets (dict): ``decoder``, ``aux_neck`` and ``aux_head`` of a
+            :class:`LocalModule`.
+        features (tuple): Shape and dtype of the features there.
+
+    Returns:
+        AuxCost: What they take.
+    """
+    model = workload.model
+    local_module = revert_sync_batchnorm(
+        MODELS.build(dict(type='LocalModule', boundary=boundary, **aux_nets))
+    )
+    set_normalization(local_module, getattr(model, 'data_preprocessor', None))
+    fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    if workload.is_data_dependent:
+        mode = HollowOps()
+        compute_loss = partial(real_loss, fake, local_module.loss)
+    else:
+        with FakeCopyMode(fake):
+            local_module = copy.deepcopy(local_module)
+        mode, compute_loss = fake, local_module.loss
+    local_module.train()
+    live = LiveBytes(local_module)
+    static = live.current
+    with live:
+        inputs, data_samples = make_batch(workload, fake)
+        with fake:
+            feats = _make_features(*features)
+        with mode:
+            start = live.peak = live.current
+            with workload.autocast(), MacCounter() as counter:
+                losses = compute_loss(feats, inputs, data_samples)
+                loss = model.parse_losses(losses)[0]
+            loss.backward()
+    parameters = [p for p in local_module.parameters() if p.requires_grad]
+    return AuxCost(
+        sum(p.numel() * p.element_size() for p in parameters),
+        static,
+        live.peak - start,
+        counter.forward,
+    )
+
+
+def _make_features(shape: tuple[int, ...], dtype: Any) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, requires_grad=True)

@@ -1,0 +1,68 @@
+"""Sizes of memory, as people write them."""
+
+import re
+from typing import Union
+
+__all__ = ['format_bytes', 'parse_bytes']
+
+_UNITS = {
+    'B': 1,
+    'KB': 1000,
+    'MB': 1000**2,
+    'GB': 1000**3,
+    'TB': 1000**4,
+    'KIB': 2**10,
+    'MIB': 2**20,
+    'GIB': 2**30,
+    'TIB': 2**40,
+}
+
+
+def parse_bytes(size: Union[int, str], argument: str = 'budget') -> int:
+    """Read a size of memory.
+
+    Args:
+        size (int | str): Bytes, or a number with a unit: ``'8GiB'``,
+            ``'500 MiB'``, ``'2.5GB'``.
+        argument (str): What it is, for messages. Defaults to 'budget'.
+
+    Returns:
+        int: Bytes.
+
+    Raises:
+        ValueError: If it cannot be read, or is not positive.
+
+    Example:
+        >>> parse_bytes('1.5GiB')
+        1610612736
+    """
+    match = re.fullmatch(
+        r'(\d+(?:\.\d*)?|\.\d+) *([kmgt]?i?b)', str(size).strip(), re.I
+    )
+    found = size
+    if match and match[2].upper() in _UNITS:
+        found = round(float(match[1]) * _UNITS[match[2].upper()])
+    if not isinstance(found, int) or isinstance(found, bool) or found <= 0:
+        raise ValueError(
+            f'`{argument}` should be bytes or a number with a unit, but got '
+            f"{size!r}. Write e.g. '8GiB' or '500MiB'."
+        )
+    return found
+
+
+def format_bytes(size: int) -> str:
+    """Write a size of memory.
+
+    Args:
+        size (int): Bytes.
+
+    Returns:
+        str: In GiB, or in MiB below one tenth of that.
+
+    Example:
+        >>> format_bytes(2**31), format_bytes(2**20)
+        ('2.00 GiB', '1.0 MiB')
+    """
+    if size < 0.1 * 2**30:
+        return f'{size / 2**20:.1f} MiB'
+    return f'{size / 2**30:.2f} GiB'

@@ -1,0 +1,134 @@
+"""What a config trains, without its data."""
+
+import copy
+import math
+from dataclasses import replace
+from functools import partial
+from typing import Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, OPTIMIZERS, DefaultScope
+from torch import nn
+from torch.optim import Optimizer
+
+from ..engine import check_model
+from ..models.checkpoints import set_checkpoints
+from .data_samples import HOSTS, find_data_samples
+from .fake_step import depends_on_data
+from .image_size import find_image_size
+from .workload import Workload
+
+__all__ = ['read_training', 'read_workload']
+
+
+def read_training(path: str) -> Config:
+    """Read the config of a training.
+
+    Args:
+        path (str): A file, or ``'mmdet::...'`` for one that a host brings.
+
+    Returns:
+        Config: The whole config.
+
+    Raises:
+        ValueError: If the host is unknown, or it does not train a network
+            with a backbone.
+    """
+    if '::' in path:
+        host = path.split('::')[0]
+        if host not in HOSTS:
+            raise ValueError(
+                f'`config` should be of one of {HOSTS}, but got {path!r}. '
+                'Name a config of theirs, or a file.'
+            )
+        cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
+    else:
+        cfg = Config.fromfile(path)
+    host = cfg.get('default_scope')
+    if host not in HOSTS:
+        raise ValueError(
+            f'`default_scope` should be one of {HOSTS}, but got {host!r} in '
+            f'{path!r}. Choose a config of one of these hosts.'
+        )
+    if 'backbone' not in cfg.get('model', {}) or 'optim_wrapper' not in cfg:
+        raise ValueError(
+            '`config` should have model.backbone and optim_wrapper, but got '
+            f'{path!r} with {sorted(cfg.keys())}. Choose the config of a '
+            'training, e.g. one below configs/infopro.'
+        )
+    return cfg
+
+
+def read_workload(
+    cfg: Config,
+    batch_size: Optional[int] = None,
+    image_size: Optional[tuple[int, int]] = None,
+    amp: Optional[bool] = None,
+    with_cp: Optional[bool] = None,
+    step_each_module: Optional[bool] = None,
+    is_local: bool = False,
+) -> Workload:
+    """Read what a config trains.
+
+    Args:
+        cfg (Config): Of mmseg, mmdet or mmpretrain, locally supervised or
+            not; it is not changed.
+        batch_size (int, optional): B, on one device. Defaults to None: that
+            of ``train_dataloader``.
+        image_size (tuple[int, int], optional): H and W, in pixels. Defaults
+            to None: see :func:`find_image_size`.
+        amp (bool, optional): Mixed precision. Defaults to None: as
+            ``optim_wrapper`` says.
+        with_cp (bool, optional): Let all layers checkpoint that can, or
+            none. Defaults to None: as the config says.
+        step_each_module (bool, optional): As :class:`LocalOptimWrapper`.
+            Defaults to None: as ``optim_wrapper`` says.
+        is_local (bool): Whether with its local modules, if it has some.
+            Defaults to False: end to end.
+
+    Returns:
+        Workload: Its model is on the CPU, without pretrained weights.
+
+    Raises:
+        ValueError: If the config does not say what is needed.
+    """
+    host = cfg.get('default_scope')
+    make_data_samples = find_data_samples(host)
+    wrapper = cfg.optim_wrapper
+    model_cfg = copy.deepcopy(cfg.model)
+    is_local = is_local and 'local_modules' in model_cfg.backbone
+    if 'local_modules' in model_cfg.backbone and not is_local:
+        model_cfg.backbone = model_cfg.backbone.backbone
+    if 'data_preprocessor' in cfg:
+        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+    with DefaultScope.overwrite_default_scope(host):
+        model = revert_sync_batchnorm(MODELS.build(model_cfg))
+    if is_local:
+        check_model(model)  # gives the decoders mean and std
+    if with_cp is not None:
+        set_checkpoints(model, with_cp)
+    height, width = image_size or find_image_size(cfg)
+    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1) or 1
+    size = (math.ceil(side / divisor) * divisor for side in (height, width))
+    if batch_size is None:
+        batch_size = cfg.train_dataloader.batch_size
+    if amp is None:
+        amp = 'Amp' in str(wrapper.get('type'))
+    if step_each_module is None:
+        step_each_module = wrapper.get('step_each_module', False)
+    workload = Workload(
+        model,
+        (batch_size, 3, *size),
+        make_data_samples,
+        partial(_build_optimizer, wrapper.optimizer),
+        # as large as float16, which lacks ops on a CPU
+        torch.bfloat16 if amp else None,
+        step_each_module=step_each_module,
+    )
+    return replace(workload, is_data_dependent=depends_on_data(workload))
+
+
+def _build_optimizer(cfg: dict, parameters: list[nn.Parameter]) -> Optimizer:
+    return OPTIMIZERS.build(dict(cfg, params=parameters))

@@ -1,0 +1,180 @@
+"""A training iteration that computes nothing."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeCopyMode,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+    unset_fake_temporarily,
+)
+from torch.fx.experimental.symbolic_shapes import (
+    GuardOnDataDependentSymNode,
+    ShapeEnv,
+)
+
+from ..models import LocalModule, LocalStep, lend_step
+from ..models.local_step import replaced_method
+from .hollow_ops import HollowOps, real_loss, to_real
+from .workload import Workload
+
+__all__ = ['FakeStep', 'depends_on_data', 'make_batch']
+
+
+class FakeStep:
+    """One training iteration on fake tensors, as the Runner does it.
+
+    But for its log, which reads the losses: fake tensors have no values. The
+    optimizer has its state, as from the second iteration on.
+
+    Args:
+        workload (Workload): Its model is copied, not changed.
+
+    Attributes:
+        fake (FakeTensorMode): Of its tensors.
+        model (nn.Module): The copy, in training mode.
+        optimizer (Optimizer): Of its trainable parameters.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        # helper tensors that a backbone makes in a backward are real
+        self.fake = FakeTensorMode(
+            shape_env=ShapeEnv(), allow_non_fake_inputs=True
+        )
+        self._is_split = is_split = workload.is_data_dependent
+        self.model = self._copy_split() if is_split else self._copy()
+        self.model.train()
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = workload.make_optimizer(parameters)
+        with nullcontext() if is_split else self.fake:
+            for parameter in parameters:
+                parameter.grad = torch.zeros_like(parameter)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    def _copy(self) -> nn.Module:
+        with FakeCopyMode(self.fake):
+            return copy.deepcopy(self.workload.model)
+
+    def _copy_split(self) -> nn.Module:
+        """Fake the backbone; neck, heads and aux nets stay real."""
+        model = self.workload.model
+        memo: dict = {}
+        for module in model.backbone.modules():
+            if isinstance(module, LocalModule):
+                copy.deepcopy(module, memo)
+        with FakeCopyMode(self.fake):
+            copy.deepcopy(model.backbone, memo)
+        return copy.deepcopy(model, memo)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The modes it runs in, other than those of the caller."""
+        with ExitStack() as stack:
+            if self._is_split:
+                for owner, name, method in self._make_hollow():
+                    stack.enter_context(replaced_method(owner, name, method))
+                stack.enter_context(HollowOps())
+            else:
+                stack.enter_context(self.fake)
+            yield
+
+    def compute_loss(self) -> Tensor:
+        """Forward pass, with the backwards of the local modules in it."""
+        inputs, data_samples = make_batch(self.workload, self.fake)
+        step = LocalStep(self._local_backward)
+        with lend_step(self.model, step), self.workload.autocast():
+            losses = self.model(inputs, data_samples, mode='loss')
+            return self.model.parse_losses(losses)[0]
+
+    def run(self) -> None:
+        """Forward pass, backward, optimizer step."""
+        self.compute_loss().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _local_backward(self, local_module: nn.Module, losses: dict) -> None:
+        # as LocalOptimWrapper: outside autocast, whose cache of weights
+        # would keep those of all local modules
+        loss = self.model.parse_losses(losses)[0]
+        real = unset_fake_temporarily if self._is_split else nullcontext
+        with torch.autocast('cpu', enabled=False):
+            with real():
+                loss.backward()
+            if self.workload.step_each_module:
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+        torch.clear_autocast_cache()
+
+    def _make_hollow(self) -> Iterator[tuple[nn.Module, str, Callable]]:
+        """What stands between fake backbone and real heads."""
+        backbone = self.model.backbone
+        forward = partial(self._forward_backbone, backbone.forward)
+        yield backbone, 'forward', forward
+        for module in backbone.modules():
+            if isinstance(module, LocalModule):
+                yield (
+                    module,
+                    'loss',
+                    partial(real_loss, self.fake, module.loss),
+                )
+
+    def _forward_backbone(
+        self, forward: Callable, *args: Any, **kwargs: Any
+    ) -> Any:
+        with self.fake:
+            feats = forward(*args, **kwargs)
+        return to_real(self.fake, feats)
+
+
+def make_batch(workload: Workload, fake: FakeTensorMode) -> tuple[Tensor, Any]:
+    """Make images and labels.
+
+    Args:
+        workload (Workload): Says which.
+        fake (FakeTensorMode): Of the images, and of the labels where no
+            value of them matters.
+
+    Returns:
+        tuple[Tensor, Any]: ``(B, 3, H, W)`` and the labels.
+    """
+    shape = workload.input_shape
+    with fake:
+        inputs = torch.empty(*shape)
+    with nullcontext() if workload.is_data_dependent else fake:
+        return inputs, workload.make_data_samples(shape)
+
+
+def depends_on_data(workload: Workload) -> bool:
+    """Whether a loss reads values, which fake tensors do not have.
+
+    Args:
+        workload (Workload): Taken for one that does not.
+
+    Returns:
+        bool: Whether it has to be run on real tensors; see there.
+    """
+    step = FakeStep(workload)
+    try:
+        with step.running():
+            step.compute_loss()
+    except _NEED_DATA:
+        return True
+    return False
+
+
+_NEED_DATA = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    GuardOnDataDependentSymNode,
+    UnsupportedFakeTensorException,
+)

@@ -1,0 +1,98 @@
+"""Height and width of the images that a network is trained on."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+__all__ = ['find_image_size', 'parse_image_size']
+
+
+def parse_image_size(text: str, option: str = '--size') -> tuple[int, int]:
+    """Read a text like ``'512x1024'``.
+
+    Args:
+        text (str): The text.
+        option (str): Where it was given. Defaults to '--size'.
+
+    Returns:
+        tuple[int, int]: Height and width, in pixels.
+
+    Raises:
+        ValueError: If it is not of that form.
+    """
+    match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
+    if match is None:
+        raise ValueError(
+            f'`{option}` should be HxW, but got {text!r}. Write the height '
+            'and width in pixels, e.g. 512x1024.'
+        )
+    return int(match[1]), int(match[2])
+
+
+def find_image_size(cfg: Config) -> tuple[int, int]:
+    """Height and width of the images that a config trains on.
+
+    Args:
+        cfg (Config): Its training pipeline crops or resizes. The last crop
+            counts; without one the largest size.
+
+    Returns:
+        tuple[int, int]: In pixels, of a landscape image where the ratio of
+        its sides is kept.
+
+    Raises:
+        ValueError: If the pipeline does neither to a known size.
+    """
+    crops, resizes, names = [], [], []
+    for transform in _find_transforms(
+        cfg.get('train_dataloader', {}).get('dataset', {})
+    ):
+        name = str(transform['type']).rsplit('.', 1)[-1]
+        names.append(name)
+        if name in _CROPS and transform.get('crop_type') is None:
+            crops.append(_to_size(transform.get(_CROPS[name])))
+        elif name in _RESIZES:
+            scales = transform.get(_RESIZES[name])
+            if scales and not isinstance(scales, (list, set)):
+                scales = [scales]
+            for scale in scales or []:
+                height, width = _to_size(scale)[::-1]
+                if transform.get('keep_ratio', True):
+                    height, width = sorted((height, width))
+                resizes.append((height, width))
+    if crops:
+        return crops[-1]
+    if resizes:
+        return max(resizes, key=lambda size: size[0] * size[1])
+    raise ValueError(
+        '`train_dataloader.dataset.pipeline` should crop or resize to a known '
+        f'size, but got {names}. Give it yourself: --size HxW, or '
+        'input_shape=(B, 3, H, W) of local_modules.'
+    )
+
+
+_CROPS = {'RandomCrop': 'crop_size', 'RandomResizedCrop': 'scale'}
+# width first
+_RESIZES = {
+    'RandomChoiceResize': 'scales',
+    'RandomResize': 'scale',
+    'Resize': 'scale',
+}
+
+
+def _find_transforms(cfg: Any) -> Iterator[dict]:
+    """Transforms of all pipelines, those inside others included."""
+    if isinstance(cfg, dict):
+        if 'type' in cfg:
+            yield cfg
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            yield from _find_transforms(value)
+
+
+def _to_size(value: Any) -> tuple[int, int]:
+    first, second = (value, value) if isinstance(value, int) else value
+    return first, second

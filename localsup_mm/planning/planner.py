@@ -1,0 +1,224 @@
+"""The best boundaries for a memory budget or a number of local modules."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Optional, Union
+
+from mmengine.model import revert_sync_batchnorm
+
+from ..engine import check_model
+from ..models import expand_local_modules, supervise_locally, trace_backbone
+from .aux_cost import AuxCost, measure_aux_nets
+from .byte_size import format_bytes, parse_bytes
+from .candidates import find_candidates
+from .memory_model import MemoryModel
+from .peak_memory import peak_memory
+from .search import Choice, find_choices
+from .step_profile import profile_step
+from .workload import Workload
+
+__all__ = ['Plan', 'Planner']
+
+# Peaks so close are equal: the model is not more precise.
+_TIE = 0.01
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where to cut, and what it costs.
+
+    Args:
+        boundaries (tuple[str]): The K - 1 boundaries.
+        peak_memory (int): Bytes, of an iteration with them.
+        end_to_end (int): Bytes, of an end-to-end iteration.
+        extra_macs (float): Multiply-accumulates of the aux nets, as a
+            fraction of the network's.
+        module_peaks (tuple[int]): Bytes while each local module trains, as
+            predicted.
+    """
+
+    boundaries: tuple[str, ...]
+    peak_memory: int
+    end_to_end: int
+    extra_macs: float
+    module_peaks: tuple[int, ...]
+
+    def describe(self) -> str:
+        """Say it in words, on several lines."""
+        k = len(self.boundaries) + 1
+        lines = [
+            f'{k} local modules: peak memory '
+            f'{format_bytes(self.peak_memory)}, '
+            f'{100 * self.peak_memory / self.end_to_end:.1f} % of end-to-end '
+            f'({format_bytes(self.end_to_end)}), '
+            f'{100 * self.extra_macs:.1f} % more MACs'
+        ]
+        ends = [*map(repr, self.boundaries), 'the heads']
+        lines += [
+            f'  local_{i} up to {end}: {format_bytes(peak)}'
+            for i, (end, peak) in enumerate(zip(ends, self.module_peaks))
+        ]
+        return '\n'.join(lines)
+
+
+class Planner:
+    """Finds boundaries from one traced iteration on fake tensors.
+
+    Memory and compute of any boundaries follow by arithmetic; what is chosen
+    is measured exactly, on fake tensors as well.
+
+    Args:
+        workload (Workload): Of the plain model.
+        aux_nets (dict): ``decoder``, ``aux_neck``, ``aux_head`` and other
+            arguments of :func:`expand_local_modules`.
+        context_supply (dict, optional): See :func:`supervise_locally`; only
+            the exact measure counts it. Defaults to None.
+
+    Raises:
+        ValueError: If the backbone cannot be cut.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        aux_nets: dict,
+        context_supply: Optional[dict] = None,
+    ) -> None:
+        self.workload = workload
+        self.aux_nets = aux_nets
+        self.context_supply = context_supply
+        backbone = workload.model.backbone
+        trace = trace_backbone(backbone)
+        self.names = find_candidates(backbone, trace)
+        if not self.names:
+            raise ValueError(
+                '`backbone` should have boundaries between trainable layers, '
+                f'but got {type(backbone).__name__} without one. Train it '
+                'end to end, or freeze less.'
+            )
+        self.profile = profile_step(workload, trace, self.names)
+        parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
+        known: dict[tuple, AuxCost] = {}
+        costs = []
+        for name, features in zip(self.names, self.profile.features[1:]):
+            boundary = trace.boundaries[name]
+            key = (replace(boundary, name=''), features)
+            if key not in known:
+                known[key] = measure_aux_nets(
+                    workload, boundary, parts, features
+                )
+            costs.append(known[key])
+        self.model = MemoryModel(
+            self.profile, costs, workload.step_each_module
+        )
+
+    def plan(
+        self,
+        num_local_modules: Optional[int] = None,
+        memory_budget: Union[int, str, None] = None,
+    ) -> Plan:
+        """Choose boundaries.
+
+        Args:
+            num_local_modules (int, optional): K. Defaults to None: any.
+            memory_budget (int | str, optional): Bytes, or e.g. ``'8GiB'``.
+                Of the plans below it the one with the fewest MACs is taken.
+                Defaults to None: the lowest peak memory, of those within 1 %
+                the one with the fewest MACs.
+
+        Returns:
+            Plan: The boundaries, measured.
+
+        Raises:
+            ValueError: If there are not so many places to cut, or the
+                budget is unreadable or too low; it says what the least is.
+        """
+        highest = len(self.names) + 1
+        if num_local_modules is not None and not (
+            isinstance(num_local_modules, int)
+            and 1 <= num_local_modules <= highest
+        ):
+            raise ValueError(
+                f'`num_local_modules` should be from 1 to {highest} for '
+                f'{type(self.workload.model.backbone).__name__}, but got '
+                f'{num_local_modules!r}. Choose fewer.'
+            )
+        choices = find_choices(self.model, num_local_modules)
+        if memory_budget is not None:
+            budget = parse_bytes(memory_budget, 'memory_budget')
+            return self._plan_for_budget(choices, budget)
+        static = self.profile.static
+        limit = (1 + _TIE) * (static + choices[0].peak)
+        fit = [c for c in choices if static + c.peak <= limit]
+        return self._to_plan(fit[-1])
+
+    def evaluate(self, boundaries: Sequence[str]) -> Plan:
+        """Measure boundaries of one's own choice.
+
+        Args:
+            boundaries (Sequence[str]): Some of ``names``, in order.
+
+        Returns:
+            Plan: They, measured.
+
+        Raises:
+            ValueError: If one is no candidate.
+        """
+        unknown = [b for b in boundaries if b not in self.names]
+        if unknown:
+            raise ValueError(
+                f'`boundaries` should be of {list(self.names)}, but got '
+                f'{unknown}. Choose one of those.'
+            )
+        choice = Choice()
+        for name in boundaries:
+            choice = choice.extend(self.model, self.names.index(name) + 1)
+        return self._to_plan(choice)
+
+    def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
+        # from the fewest MACs on; the one with the lowest peak in any case
+        fit = [c for c in choices if self.profile.static + c.peak <= budget]
+        plans = (self._to_plan(c) for c in reversed(fit or choices[:1]))
+        for plan in plans:
+            if plan.peak_memory <= budget:
+                return plan
+        raise ValueError(
+            f'`memory_budget` should be at least '
+            f'{format_bytes(plan.peak_memory)}, but got '
+            f'{format_bytes(budget)}. {self._explain(plan)} Raise it, lower '
+            'the batch size, or use cheaper aux nets, with_cp=True or AMP.'
+        )
+
+    def _explain(self, plan: Plan) -> str:
+        """What sets the peak of a plan."""
+        k = plan.module_peaks.index(max(plan.module_peaks))
+        end = plan.boundaries[k] if k < len(plan.boundaries) else 'the heads'
+        return (
+            'Parameters, buffers and optimizer state take '
+            f'{format_bytes(self.profile.static)}, gradients '
+            f'{format_bytes(self.profile.gradients[-1])}; local module {k} of'
+            f' {len(plan.boundaries) + 1}, up to {end}, sets the peak.'
+        )
+
+    def _to_plan(self, choice: Choice) -> Plan:
+        boundaries = tuple(self.names[place - 1] for place in choice.places)
+        peak = self._measure(boundaries) if boundaries else self.profile.peak
+        return Plan(
+            boundaries,
+            peak,
+            self.profile.peak,
+            choice.macs / self.profile.macs,
+            tuple(self.model.peaks(choice.places)),
+        )
+
+    def _measure(self, boundaries: Sequence[str]) -> int:
+        model = copy.deepcopy(self.workload.model)
+        supervise_locally(
+            model.backbone,
+            expand_local_modules(boundaries=boundaries, **self.aux_nets),
+            context_supply=self.context_supply,
+        )
+        model = revert_sync_batchnorm(model)
+        check_model(model)  # gives the decoders mean and std
+        return peak_memory(replace(self.workload, model=model))

@@ -1,0 +1,120 @@
+"""Searching the best boundaries."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .memory_model import MemoryModel
+
+__all__ = ['Choice', 'find_choices']
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Boundaries up to some place, and what they cost.
+
+    Args:
+        places (tuple[int]): Of the boundaries, as in :class:`MemoryModel`.
+        busiest (int): Bytes of the local module that needs the most, without
+            what lives in the whole iteration.
+        static (int): Bytes of the aux nets in the whole iteration.
+        gradients (int): Bytes of the aux nets' gradients.
+        macs (int): Of the aux nets.
+    """
+
+    places: tuple[int, ...] = ()
+    busiest: int = 0
+    static: int = 0
+    gradients: int = 0
+    macs: int = 0
+
+    @property
+    def peak(self) -> int:
+        """Bytes beyond the static ones of the network."""
+        return self.busiest + self.static
+
+    def extend(self, model: MemoryModel, place: int) -> 'Choice':
+        """Add the local module from the last boundary to a place."""
+        start = self.places[-1] if self.places else 0
+        phase = self.gradients + model.phase(start, place)
+        busiest = max(self.busiest, phase)
+        if place == model.end:
+            return Choice(
+                self.places, busiest, self.static, self.gradients, self.macs
+            )
+        aux = model.aux(place)
+        return Choice(
+            (*self.places, place),
+            busiest,
+            self.static + model.aux_static(place),
+            self.gradients + model.aux_gradients(place),
+            self.macs + aux.macs,
+        )
+
+    def is_beaten_by(self, other: 'Choice') -> bool:
+        """Whether another one up to the same place is as good in all."""
+        return (
+            other.busiest <= self.busiest
+            and other.macs <= self.macs
+            and other.static <= self.static
+            and other.gradients <= self.gradients
+        )
+
+
+def find_choices(
+    model: MemoryModel, num_local_modules: Optional[int] = None
+) -> list[Choice]:
+    """All choices of boundaries that are best in some respect.
+
+    Local modules follow one another and the busiest one sets the peak. So
+    what comes behind a place does not depend on how one got there, but for
+    what the aux nets before add, and of two choices up to a place one that
+    is worse in nothing does for both: dynamic programming, place by place.
+
+    Args:
+        model (MemoryModel): Says what each local module needs.
+        num_local_modules (int, optional): K. Defaults to None: any.
+
+    Returns:
+        list[Choice]: From the lowest peak to the fewest MACs; no other
+        choice has both a lower peak and fewer MACs. Empty if there are not
+        so many places.
+    """
+    count = num_local_modules
+    # choices by place and, where it matters, by their number of boundaries
+    best: dict[tuple[int, int], list[Choice]] = {(0, 0): [Choice()]}
+    for place in range(1, model.end + 1):
+        found: dict[int, list[Choice]] = {}
+        for choices in best.values():
+            for choice in choices:
+                cuts = len(choice.places) + 1
+                if count is not None and (
+                    cuts > count or (place == model.end and cuts < count)
+                ):
+                    continue
+                key = 0 if count is None else cuts
+                found.setdefault(key, []).append(choice.extend(model, place))
+        for key, choices in found.items():
+            best[place, key] = _keep_best(choices)
+    ends = [c for (p, _), cs in best.items() if p == model.end for c in cs]
+    return _keep_front(ends)
+
+
+def _keep_best(choices: list[Choice]) -> list[Choice]:
+    kept: list[Choice] = []
+    order = sorted(
+        choices, key=lambda c: (c.macs, c.busiest, c.static, c.places)
+    )
+    for choice in order:
+        if not any(choice.is_beaten_by(other) for other in kept):
+            kept.append(choice)
+    return kept
+
+
+def _keep_front(choices: list[Choice]) -> list[Choice]:
+    front: list[Choice] = []
+    for choice in sorted(
+        choices, key=lambda c: (c.peak, c.macs, len(c.places), c.places)
+    ):
+        if not front or choice.macs < front[-1].macs:
+            front.append(choice)
+    return front

@@ -1,0 +1,251 @@
+"""What an end-to-end iteration needs between any two boundaries."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from ..engine.live_bytes import LiveBytes
+from ..models import BackboneTrace
+from ..models.local_step import replaced_method
+from .fake_step import FakeStep
+from .mac_counter import MacCounter
+from .workload import Workload
+
+__all__ = ['StepProfile', 'profile_step']
+
+
+@dataclass
+class StepProfile:
+    """Bytes that live in an end-to-end iteration, place by place.
+
+    Place 0 is the start of the backbone, place i = 1 .. n the i-th candidate
+    boundary, place n + 1 the end. Stretch i leads from place i - 1 to i; the
+    last one includes neck and heads. Bytes do not count ``static``.
+
+    Args:
+        names (tuple[str]): The n candidate boundaries.
+        static (int): Parameters, buffers and optimizer state.
+        peak (int): Of the whole iteration, ``static`` included.
+        macs (int): Multiply-accumulates of the forward pass.
+        state_ratio (float): Bytes of optimizer state a byte of trainable
+            parameters.
+        forward (list[int]): At each place in the forward pass.
+        forward_peaks (list[int]): In each stretch of it; [0] is not used.
+        backward_peaks (list[int]): In each stretch of the backward, that of
+            the last one with the passes of neck and heads.
+        held_peaks (list[int]): The same where the features at the end of
+            the stretch live on, as a local module holds them.
+        gradients (list[int]): Of the parameters before each place; those of
+            neck and heads are in the last entry.
+        kept (list[dict[int, int]]): Storages, and their bytes, that live on
+            behind a cut at each place: closed and frozen outputs of the
+            backbone, what taps have saved of them, and inputs of the modules
+            around the boundary, which their callers hold.
+        outputs (list[tuple[int, int]]): Storage of the features at each
+            place, and its bytes.
+        inputs (list[dict[int, int]]): Storages of what went into the module
+            at each place. Its caller holds them until it returns.
+        features (list[tuple]): Shape and dtype of the features there.
+    """
+
+    names: tuple[str, ...]
+    static: int
+    peak: int
+    macs: int
+    state_ratio: float
+    forward: list
+    forward_peaks: list
+    backward_peaks: list
+    held_peaks: list
+    gradients: list
+    kept: list
+    outputs: list
+    inputs: list
+    features: list
+
+
+def profile_step(
+    workload: Workload, trace: BackboneTrace, names: Sequence[str]
+) -> StepProfile:
+    """Run an end-to-end iteration on fake tensors, twice, and look at it.
+
+    Args:
+        workload (Workload): Its model is plain and has a ``backbone``.
+        trace (BackboneTrace): Of the backbone.
+        names (Sequence[str]): Candidate boundaries, in order.
+
+    Returns:
+        StepProfile: What lives when.
+    """
+    recorder, macs = _record(workload, trace, names, holds_features=False)
+    held = _record(workload, trace, names, holds_features=True)[0]
+    return recorder.to_profile(held.backward_peaks, macs)
+
+
+def _record(
+    workload: Workload,
+    trace: BackboneTrace,
+    names: Sequence[str],
+    holds_features: bool,
+) -> tuple['_Recorder', int]:
+    step = FakeStep(workload)
+    recorder = _Recorder(step, trace, names, holds_features)
+    with ExitStack() as stack:
+        recorder.attach(stack)
+        stack.enter_context(step.running())
+        stack.enter_context(recorder.live)
+        with MacCounter() as counter:
+            loss = step.compute_loss()
+        loss.backward()
+        recorder.finish()
+    return recorder, counter.forward
+
+
+class _Recorder:
+    """Hooks that write down what lives at each place."""
+
+    def __init__(
+        self,
+        step: FakeStep,
+        trace: BackboneTrace,
+        names: Sequence[str],
+        holds_features: bool,
+    ) -> None:
+        self.holds_features = holds_features
+        self.backbone = step.model.backbone
+        self.model, self.optimizer = step.model, step.optimizer
+        self.names = tuple(names)
+        self.partitions = [trace.partition([n]) for n in names]
+        self.live = LiveBytes(step.model, step.optimizer)
+        self.static = self.peak = self.live.current
+        n = len(names)
+        self.forward = [0] * (n + 2)
+        self.forward_peaks = [0] * (n + 2)
+        self.backward_peaks = [0] * (n + 2)
+        self.outputs: list = [(0, 0)] * (n + 2)
+        self.features: list = [None] * (n + 2)
+        self.held: dict[int, Tensor] = {}
+        self.around = [
+            {name[:i] for i, char in enumerate(name) if char == '.'}
+            for name in names
+        ]
+        self.inputs: dict[str, dict[int, int]] = {}
+        self.stretch = n + 1
+
+    def attach(self, stack: ExitStack) -> None:
+        hook = self.backbone.register_forward_pre_hook(self._at_start)
+        stack.callback(hook.remove)
+        for i, name in enumerate(self.names, 1):
+            module = self.backbone.get_submodule(name)
+            hook = module.register_forward_hook(partial(self._at_place, i))
+            stack.callback(hook.remove)
+        taps = [set(partition.taps) for partition in self.partitions]
+        for name in set().union(self.names, *taps, *self.around):
+            module = self.backbone.get_submodule(name)
+            hook = module.register_forward_pre_hook(
+                partial(self._at_input, name), with_kwargs=True
+            )
+            stack.callback(hook.remove)
+        forward = partial(self._record_end, self.backbone.forward)
+        stack.enter_context(replaced_method(self.backbone, 'forward', forward))
+
+    def _take_peak(self) -> int:
+        """The peak since last asked."""
+        peak = self.live.peak
+        self.peak = max(self.peak, peak)
+        self.live.peak = self.live.current
+        return peak - self.static
+
+    def _at_start(self, module: nn.Module, args: tuple) -> None:
+        self._take_peak()
+        self.forward[0] = self.live.current - self.static
+
+    def _at_place(
+        self, i: int, module: nn.Module, args: tuple, h: Tensor
+    ) -> None:
+        self.forward_peaks[i] = self._take_peak()
+        self.forward[i] = self.live.current - self.static
+        self.outputs[i] = _storage(h)
+        self.features[i] = (tuple(h.shape), h.dtype)
+        if self.holds_features:
+            self.held[i] = h.detach()
+        h.register_hook(partial(self._at_gradient, i))
+
+    def _at_input(
+        self, name: str, module: nn.Module, args: tuple, kwargs: dict
+    ) -> None:
+        self.inputs[name] = dict(
+            _storage(t)
+            for t in tree_leaves((args, kwargs))
+            if isinstance(t, Tensor)
+        )
+
+    def _record_end(self, forward: Callable, *args: Any, **kwargs: Any) -> Any:
+        feats = forward(*args, **kwargs)
+        self.forward_peaks[-1] = self._take_peak()
+        self.forward[-1] = self.live.current - self.static
+        tensors = [t for t in tree_leaves(feats) if isinstance(t, Tensor)]
+        self.results = [_storage(t) for t in tensors]
+        # of frozen stages
+        self.frozen = dict(_storage(t) for t in tensors if not t.requires_grad)
+        return feats
+
+    def _at_gradient(self, i: int, gradient: Tensor) -> None:
+        self.backward_peaks[i + 1] = self._take_peak()
+        # those at i on, until the gradient of those before arrives
+        self.held.pop(i + 1, None)
+
+    def finish(self) -> None:
+        self.backward_peaks[1] = self._take_peak()
+        self.held.clear()
+
+    def to_profile(self, held_peaks: list, macs: int) -> StepProfile:
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        trained_bytes = sum(map(_bytes, trained))
+        state = sum(
+            _bytes(t)
+            for t in tree_leaves(list(self.optimizer.state.values()))
+            if isinstance(t, Tensor)
+        )
+        kept = [{}]
+        for partition, around in zip(self.partitions, self.around):
+            storages = dict(self.frozen)
+            storages.update(self.results[i] for i in partition.closed_outputs)
+            for name in (*partition.taps, *around):
+                # a ModuleList around a boundary is not called
+                storages.update(self.inputs.get(name, {}))
+            kept.append(storages)
+        gradients = [
+            sum(_bytes(self.backbone.get_parameter(n)) for n in names)
+            for names in (p.parameters[0] for p in self.partitions)
+        ]
+        return StepProfile(
+            self.names,
+            self.static,
+            self.peak,
+            macs,
+            state / trained_bytes,
+            self.forward,
+            self.forward_peaks,
+            self.backward_peaks,
+            held_peaks,
+            [0, *gradients, trained_bytes],
+            [*kept, {}],
+            self.outputs,
+            [{}, *(self.inputs[name] for name in self.names), {}],
+            self.features,
+        )
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _storage(tensor: Tensor) -> tuple[int, int]:
+    storage = tensor.untyped_storage()
+    return storage._cdata, storage.nbytes()

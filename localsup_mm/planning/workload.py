@@ -1,0 +1,47 @@
+"""What a training iteration works on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+__all__ = ['Workload']
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model, its batch and its optimizer.
+
+    Args:
+        model (nn.Module): A host's model, locally supervised or not, on the
+            CPU.
+        input_shape (Sequence[int]): ``(B, 3, H, W)``.
+        make_data_samples (Callable): Called with ``input_shape``, returns
+            the labels as the model takes them.
+        make_optimizer (Callable): Called with the parameters.
+        autocast_dtype (torch.dtype, optional): Mixed precision. Defaults to
+            None: full precision.
+        is_data_dependent (bool): Whether the loss depends on values, as that
+            of a detector does. Neck, heads and aux nets then run on real
+            tensors, without their arithmetic. Defaults to False.
+        step_each_module (bool): As :class:`LocalOptimWrapper`. Defaults to
+            False.
+    """
+
+    model: nn.Module
+    input_shape: Sequence[int]
+    make_data_samples: Callable[[Sequence[int]], Any]
+    make_optimizer: Callable[..., Optimizer]
+    autocast_dtype: Optional[torch.dtype] = None
+    is_data_dependent: bool = False
+    step_each_module: bool = False
+
+    def autocast(self) -> torch.autocast:
+        """Its precision; on a CPU, where fake tensors live."""
+        is_mixed = self.autocast_dtype is not None
+        return torch.autocast(
+            'cpu', dtype=self.autocast_dtype, enabled=is_mixed
+        )

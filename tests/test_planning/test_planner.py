@@ -1,0 +1,181 @@
+"""Predicted memory against measured, and the plans that follow."""
+
+import functools
+import json
+
+import pytest
+import torch
+from cases import CASES, build_model
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from processes import ROOT
+
+from localsup_mm.planning import (
+    Planner,
+    Workload,
+    default_aux_nets,
+    peak_memory,
+    read_workload,
+)
+
+SGD = functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+DEEPLAB = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
+RESNET32 = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+SWIN = 'mmseg::swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py'  # noqa: E501
+SMALL_SWIN = {
+    'model.backbone.embed_dims': 24,
+    'model.backbone.depths': (2, 2, 2, 2),
+    'model.decode_head.in_channels': (24, 48, 96, 192),
+    'model.decode_head.channels': 32,
+    'model.auxiliary_head.in_channels': 96,
+    'model.auxiliary_head.channels': 32,
+}
+MASK_RCNN = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
+SMALL_MASK_RCNN = {
+    'model.backbone.depth': 18,
+    'model.neck.in_channels': (64, 128, 256, 512),
+    'model.neck.out_channels': 32,
+    'model.rpn_head.in_channels': 32,
+    'model.rpn_head.feat_channels': 32,
+    'model.roi_head.bbox_roi_extractor.out_channels': 32,
+    'model.roi_head.mask_roi_extractor.out_channels': 32,
+    'model.roi_head.bbox_head.in_channels': 32,
+    'model.roi_head.bbox_head.fc_out_channels': 64,
+    'model.roi_head.mask_head.in_channels': 32,
+    'model.roi_head.mask_head.conv_out_channels': 32,
+}
+
+
+@functools.cache
+def _make_planner(config, options, **kwargs):
+    cfg = Config.fromstring(f'_base_ = [{config!r}]', '.py')
+    cfg.merge_from_dict(json.loads(options))
+    workload = read_workload(cfg, **kwargs)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return Planner(workload, default_aux_nets(cfg))
+
+
+def make_planner(config, options=None, **kwargs):
+    return _make_planner(config, json.dumps(options or {}), **kwargs)
+
+
+def make_toy_planner(aux_nets=None):
+    workload = Workload(
+        build_model(CASES['toy'], is_local=False),
+        (2, 3, 64, 64),
+        lambda shape: torch.zeros(shape[0], dtype=torch.long),
+        SGD,
+    )
+    mean, std = [0.0] * 3, [255.0] * 3
+    return Planner(
+        workload, aux_nets or dict(decoder=dict(mean=mean, std=std))
+    )
+
+
+@pytest.mark.parametrize(
+    ('config', 'options', 'kwargs', 'cuts'),
+    [
+        (DEEPLAB, {}, {}, ['layer1.0', 'layer2.0', 'layer3']),
+        (DEEPLAB, {}, {}, ['layer3.0']),
+        (DEEPLAB, {}, dict(amp=True), ['layer1', 'layer3.0']),
+        (DEEPLAB, {}, dict(with_cp=True), ['layer1', 'layer3.0']),
+        (RESNET32, {}, dict(batch_size=1024), ['layer1.2', 'layer2.1']),
+        (
+            RESNET32,
+            {},
+            dict(batch_size=1024),
+            ['relu', *(f'layer{i}.{j}' for i in (1, 2) for j in range(4))],
+        ),
+        (SWIN, SMALL_SWIN, {}, ['stages.0.blocks.0', 'stages.2.blocks.0']),
+        (SWIN, SMALL_SWIN, {}, ['stages.1.blocks.0']),
+        (MASK_RCNN, SMALL_MASK_RCNN, {}, ['layer2.0', 'layer3.0']),
+    ],
+)
+def test_prediction_is_within_5_percent(config, options, kwargs, cuts):
+    planner = make_planner(config, options, **kwargs)
+    plan = planner.evaluate(cuts)
+    predicted = max(plan.module_peaks)
+    assert abs(predicted - plan.peak_memory) <= 0.05 * plan.peak_memory
+    assert plan.peak_memory < plan.end_to_end
+
+
+def test_end_to_end_is_that_of_the_plain_model():
+    planner = make_planner(DEEPLAB)
+    assert planner.profile.peak == peak_memory(planner.workload)
+    plan = planner.plan(num_local_modules=1)
+    assert plan.boundaries == ()
+    assert plan.peak_memory == plan.end_to_end == planner.profile.peak
+    assert plan.module_peaks == (plan.end_to_end,)
+
+
+def test_number_of_local_modules():
+    planner = make_planner(DEEPLAB)
+    peaks = []
+    for k in (2, 3, 4):
+        plan = planner.plan(num_local_modules=k)
+        assert len(plan.boundaries) == k - 1
+        peaks.append(plan.peak_memory)
+    assert peaks[0] > max(peaks[1:])
+    assert peaks[0] < planner.profile.peak
+    by_stages = planner.evaluate(['layer1', 'layer2', 'layer3'])
+    assert peaks[-1] < by_stages.peak_memory
+
+
+def test_budget_takes_the_fewest_macs():
+    planner = make_planner(DEEPLAB)
+    lowest = planner.plan()
+    budget = (lowest.peak_memory + lowest.end_to_end) // 2
+    plan = planner.plan(memory_budget=budget)
+    assert plan.peak_memory <= budget
+    assert 0 < plan.extra_macs < lowest.extra_macs
+    # nothing is cut where nothing has to be
+    assert planner.plan(memory_budget='1TiB').boundaries == ()
+
+
+def test_plans_are_the_same_each_time():
+    assert make_toy_planner().plan() == make_toy_planner().plan()
+
+
+def test_budget_below_the_floor_says_what_sets_it():
+    planner = make_planner(DEEPLAB)
+    lowest = planner.plan()
+    with pytest.raises(
+        ValueError,
+        match=r'`memory_budget` should be at least \d.*got 100\.0 MiB.*'
+        r'optimizer state take .*gradients .*local module \d of \d',
+    ):
+        planner.plan(memory_budget='100MiB')
+    assert planner.plan(memory_budget=lowest.peak_memory)
+
+
+@pytest.mark.parametrize('k', [0, -1, 5, '3', 2.0])
+def test_more_local_modules_than_places(k):
+    # conv1, conv2 and conv3 are places
+    with pytest.raises(ValueError, match=rf'from 1 to 4.*ToyBackbone.*{k!r}'):
+        make_toy_planner().plan(num_local_modules=k)
+
+
+def test_backbone_without_boundaries():
+    model = build_model(CASES['toy'], is_local=False)
+    for name, parameter in model.backbone.named_parameters():
+        parameter.requires_grad = name.startswith('conv4')
+    workload = Workload(model, (2, 3, 64, 64), list, SGD)
+    with pytest.raises(ValueError, match=r'`backbone`.*ToyBackbone without'):
+        Planner(workload, dict(decoder={}))
+
+
+def test_own_boundaries_are_checked():
+    with pytest.raises(ValueError, match=r"\['conv1', .*\['layer1'\]"):
+        make_toy_planner().evaluate(['layer1'])
+
+
+def test_frozen_stages_save_nothing():
+    frozen = make_planner(MASK_RCNN, SMALL_MASK_RCNN)
+    assert frozen.names[0].startswith('layer2')
+    # nothing to train, and so nothing to keep, before the first boundary
+    assert frozen.profile.gradients[1] > 0
+    learning = make_planner(
+        MASK_RCNN,
+        {**SMALL_MASK_RCNN, 'model.backbone.frozen_stages': 0},
+    )
+    assert learning.profile.peak > frozen.profile.peak

@@ -1,0 +1,80 @@
+"""boundaries='auto' in a config."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from processes import ROOT
+
+from localsup_mm.models import expand_local_modules
+from localsup_mm.planning import resolve_auto
+
+AUTO = """
+_base_ = ['{root}/configs/e2e/resnet32_cifar10.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LocalBackbone',
+        backbone=_base_.model.backbone,
+        local_modules=dict(
+            boundaries='auto',
+            decoder=dict(type='ReconstructionDecoder', channels=(12,)),
+            aux_neck=dict(type='ConvPool', num_convs=0),
+            aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=10),
+            {settings})))
+optim_wrapper = dict(type='LocalOptimWrapper')
+"""
+
+
+def make_config(settings=''):
+    return Config.fromstring(AUTO.format(root=ROOT, settings=settings), '.py')
+
+
+def test_it_becomes_a_list_of_names():
+    cfg = make_config('num_local_modules=3')
+    plan = resolve_auto(cfg)
+    local_modules = cfg.model.backbone.local_modules
+    assert tuple(local_modules.boundaries) == plan.boundaries
+    assert len(plan.boundaries) == 2
+    assert 'num_local_modules' not in local_modules
+    again = make_config('num_local_modules=3')
+    assert resolve_auto(again) == plan
+    assert again.pretty_text == cfg.pretty_text
+    init_default_scope('mmpretrain')
+    model = MODELS.build(cfg.model)
+    found = model.backbone.local_supervision.local_modules
+    assert tuple(m.boundary.name for m in found) == plan.boundaries
+    # nothing is left to do
+    assert resolve_auto(cfg) is None
+
+
+def test_budget_and_input_shape():
+    settings = "memory_budget='1GiB', input_shape=(512, 3, 40, 40)"
+    cfg = make_config(settings)
+    plan = resolve_auto(cfg)
+    assert plan.peak_memory <= 2**30 < plan.end_to_end
+    assert 'input_shape' not in cfg.model.backbone.local_modules
+    smaller = make_config("memory_budget='1GiB', input_shape=(8, 3, 32, 32)")
+    assert resolve_auto(smaller).boundaries == ()
+
+
+@pytest.mark.parametrize(
+    'config',
+    ['e2e/resnet32_cifar10.py', 'infopro/resnet32_k4_softmax_cifar10.py'],
+)
+def test_other_configs_stay_as_they_are(config):
+    cfg = Config.fromfile(ROOT / 'configs' / config)
+    before = cfg.pretty_text
+    assert resolve_auto(cfg) is None
+    assert cfg.pretty_text == before
+
+
+def test_a_model_is_not_built_with_auto():
+    cfg = make_config("memory_budget='1GiB'")
+    init_default_scope('mmpretrain')
+    with pytest.raises(ValueError, match=r"'auto'.*resolve_auto\(cfg\)"):
+        MODELS.build(cfg.model)
+
+
+def test_no_published_setting_offers_auto():
+    with pytest.raises(ValueError, match=r"resnet32.*boundaries='auto'"):
+        expand_local_modules(5, 'resnet32', decoder={})

@@ -1,0 +1,198 @@
+"""Configs of the hosts, converted and trained at tiny size."""
+
+import re
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from processes import ROOT, read_scalars, run_tool
+from torch.utils.data import Dataset
+
+from localsup_mm.planning import find_data_samples
+
+sys.path.insert(0, str(ROOT / 'tools'))
+
+import localize
+
+# (config of a host, method, H and W): nobody tuned anything for them
+HOST_CONFIGS = [
+    ('mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024', 'contsup', 64),
+    (
+        'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512',
+        'infopro',
+        64,
+    ),
+    ('mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024', 'greedy', 64),
+    (
+        'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512',
+        'infopro',
+        64,
+    ),
+    ('mmdet::retinanet/retinanet_r18_fpn_1x_coco', 'contsup', 128),
+    ('mmdet::pvt/retinanet_pvtv2-b0_fpn_1x_coco', 'infopro', 128),
+    ('mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco', 'greedy', 128),
+    ('mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k', 'infopro', 64),
+    ('mmpretrain::densenet/densenet121_4xb256_in1k', 'greedy', 64),
+    ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'infopro', 224),
+    ('mmpretrain::regnet/regnetx-400mf_8xb128_in1k', 'dgl', 64),
+    ('mmpretrain::vgg/vgg11bn_8xb32_in1k', 'contsup', 224),
+]
+
+
+@DATASETS.register_module()
+class NoiseDataset(Dataset):
+    """Four images of noise, as a pipeline of a host packs them."""
+
+    def __init__(self, host, size):
+        self.size = size
+        self.data_samples = find_data_samples(host)((4, 3, size, size))
+
+    def __len__(self):
+        return len(self.data_samples)
+
+    def __getitem__(self, i):
+        inputs = torch.randint(256, (3, self.size, self.size))
+        return dict(inputs=inputs, data_samples=self.data_samples[i])
+
+
+def train_two_iterations(cfg, size, work_dir):
+    cfg.work_dir = str(work_dir)
+    cfg.train_dataloader = dict(
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(type='NoiseDataset', host=cfg.default_scope, size=size),
+    )
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
+    cfg.param_scheduler = None
+    cfg.log_processor = dict(by_epoch=False)
+    cfg.default_hooks.logger.interval = 1
+    for split in ('val', 'test'):
+        for name in ('cfg', 'dataloader', 'evaluator'):
+            cfg[f'{split}_{name}'] = None
+    cfg.visualizer.name = str(work_dir)
+    for part in (cfg.model, cfg.model.backbone.backbone):
+        part.init_cfg = None  # weights to be downloaded
+        part.pop('pretrained', None)
+    preprocessor = cfg.model.get('data_preprocessor')
+    if preprocessor and 'size' in preprocessor:
+        preprocessor.size = (size, size)
+    runner = Runner.from_cfg(cfg)
+    before = {n: p.clone() for n, p in runner.model.named_parameters()}
+    runner.train()
+    return {
+        name: not torch.equal(parameter, before[name])
+        for name, parameter in runner.model.named_parameters()
+    }
+
+
+@pytest.mark.parametrize(
+    ('name', 'method', 'size'), HOST_CONFIGS, ids=lambda v: str(v)
+)
+def test_config_of_a_host(name, method, size, tmp_path):
+    out = tmp_path / 'local.py'
+    localize.main(
+        [
+            f'{name}.py',
+            *('--method', method, '--num-local-modules', '3'),
+            *('--batch', '2', '--size', f'{size}x{size}', '-o', str(out)),
+        ]
+    )
+    cfg = Config.fromfile(out)
+    assert len(cfg.model.backbone.local_modules.boundaries) == 2
+    changed = train_two_iterations(cfg, size, tmp_path / 'work')
+    losses = [
+        key
+        for key in ('local_0.loss', 'local_1.loss', 'loss')
+        if len(read_scalars(tmp_path / 'work', key)) == 2
+    ]
+    assert len(losses) == 3
+    aux_nets = [n for n in changed if 'local_supervision' in n]
+    assert any('aux_head' in n for n in aux_nets)
+    assert any('decoder' in n for n in aux_nets) == (method == 'infopro')
+    assert sum(changed[n] for n in aux_nets) > 0.8 * len(aux_nets)
+
+
+def test_written_config_is_trained_by_its_command(make_config, tmp_path):
+    base = make_config('e2e/deeplabv3_r18_mini-cityscapes.py')
+    out, work_dir = tmp_path / 'configs' / 'my.py', tmp_path / 'work'
+    output = run_tool(
+        'localize.py', base, '--lowest', '--size', '64x64', '-o', out
+    )
+    assert 'planning for (2, 3, 64, 64)' in output
+    assert re.search(r'peak memory .* % of end-to-end', output)
+    assert f'wrote {out}' in output
+    run_tool(
+        'train.py', out, '--work-dir', work_dir, '--cfg-options',
+        'train_cfg.max_iters=2', 'val_cfg=None', 'val_dataloader=None',
+        'val_evaluator=None',
+    )  # fmt: skip
+    assert len(read_scalars(work_dir, 'local_0.loss_recon')) == 2
+
+
+def test_settings_are_written(tmp_path):
+    out = str(tmp_path / 'my.py')
+    base = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
+    words = [base, '--num-local-modules', '2', '--size', '64x64', '-o', out]
+    localize.main(
+        [*words, '--batch', '3', '--with-cp', '--amp', '--step-each-module']
+    )
+    cfg = Config.fromfile(out)
+    assert cfg.train_dataloader.batch_size == 3
+    assert cfg.model.backbone.backbone.with_cp
+    assert cfg.model.backbone.backbone.depth == 18
+    assert cfg.optim_wrapper.type == 'LocalAmpOptimWrapper'
+    assert cfg.optim_wrapper.step_each_module
+    assert cfg.optim_wrapper.optimizer.type == 'SGD'
+    assert cfg.custom_imports.imports == ['localsup_mm']
+    localize.main(words)
+    cfg = Config.fromfile(out)
+    assert 'with_cp' not in cfg.model.backbone.backbone
+    assert 'step_each_module' not in cfg.optim_wrapper
+    assert cfg.optim_wrapper.type == 'LocalOptimWrapper'
+
+
+def test_imports_are_kept(tmp_path):
+    out = str(tmp_path / 'my.py')
+    base = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+    words = ['--num-local-modules', '2', '--batch', '8', '-o', out]
+    localize.main([base, *words])
+    imports = Config.fromfile(out).custom_imports.imports
+    theirs = Config.fromfile(base).custom_imports.imports
+    assert list(imports) == list(theirs)
+    assert 'localsup_mm.backbones' in imports
+
+
+FCN = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+VIT = 'mmpretrain::deit/deit-tiny_4xb256_in1k.py'
+LOCAL = f'{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py'
+
+
+@pytest.mark.parametrize(
+    ('config', 'words', 'message'),
+    [
+        (FCN, ['--budget', '50MiB'], r'at least .*but got 50\.0 MiB.*sets'),
+        (FCN, ['--lowest', '--method', 'dgl'], r"for mmseg, but got 'dgl'"),
+        (LOCAL, ['--lowest'], r'locally supervised already'),
+        (VIT, ['--lowest', '--with-cp'], r'`with_cp`.*VisionTransformer'),
+        ('mmaction::tsn.py', ['--lowest'], r"one of .*'mmseg'.*'mmaction::"),
+    ],
+)
+def test_bad_words(config, words, message, tmp_path):
+    out = tmp_path / 'my.py'
+    words = [config, '--batch', '2', '-o', str(out), *words]
+    if config == FCN:
+        words += ['--size', '64x64']
+    with pytest.raises(ValueError, match=message):
+        localize.main(words)
+    assert not out.exists()
+
+
+def test_optimizer_wrapper_without_a_local_form(tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text(f"_base_ = ['{FCN}']\noptim_wrapper = dict(type='Other')")
+    with pytest.raises(ValueError, match=r"`optim_wrapper`.*'Other'"):
+        localize.main([str(path), '--lowest', '-o', str(tmp_path / 'o.py')])

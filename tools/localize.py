@@ -1,0 +1,209 @@
+"""Write a config that trains a host's network by local modules.
+
+    python tools/localize.py \
+        mmseg::deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024.py \
+        --method infopro --budget 4GiB -o my_config.py
+
+The written config inherits from the given one and trains with tools/train.py.
+Boundaries come from the planner, aux nets are cheap ones for the host's task;
+both stand in it and can be edited.
+"""
+
+import argparse
+import os.path as osp
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from workload_arguments import add_workload_arguments, read_arguments
+
+import localsup_mm  # noqa: F401 - registers everything
+from localsup_mm.models.checkpoints import find_checkpoint_argument
+from localsup_mm.planning import (
+    Planner,
+    default_aux_nets,
+    find_num_classes,
+    read_training,
+)
+
+METHODS = ('infopro', 'greedy', 'dgl', 'contsup')
+_AMP = 'AmpOptimWrapper'
+OPTIM_WRAPPERS = {
+    'OptimWrapper': 'LocalOptimWrapper',
+    _AMP: 'LocalAmpOptimWrapper',
+}
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--method', choices=METHODS, default='infopro')
+    add_workload_arguments(parser)
+    parser.add_argument('-o', '--out', required=True, help='config to write')
+    return parser.parse_args(argv)
+
+
+def check_config(cfg: Config, name: str) -> None:
+    """Refuse what cannot be converted.
+
+    Args:
+        cfg (Config): Of a training, end to end.
+        name (str): As given on the command line.
+
+    Raises:
+        ValueError: If it is locally supervised already, or trains with an
+            optimizer wrapper that has no local form.
+    """
+    if cfg.model.backbone.get('type') == 'LocalBackbone':
+        raise ValueError(
+            '`config` should train end to end, but got '
+            f'{name!r}, which is locally supervised already. Convert the '
+            'config it inherits from, or change its local_modules.'
+        )
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in OPTIM_WRAPPERS:
+        raise ValueError(
+            f'`optim_wrapper` should be one of {list(OPTIM_WRAPPERS)}, but '
+            f'got {kind!r} in {name!r}. Set another one in the config first.'
+        )
+
+
+def make_aux_nets(cfg: Config, method: str) -> tuple[dict, Optional[dict]]:
+    """Aux nets and context of a method.
+
+    Args:
+        cfg (Config): Of a host.
+        method (str): One of ``METHODS``.
+
+    Returns:
+        tuple[dict, Optional[dict]]: Arguments of
+        :func:`expand_local_modules`, and ``context_supply``.
+
+    Raises:
+        ValueError: If the method has no aux nets for the host's task.
+    """
+    aux_nets = default_aux_nets(cfg)
+    if method == 'infopro':
+        # lambda_1 falls with depth, as in the published settings
+        return dict(aux_nets, loss_weights=[[1.5, 1.0], [0.5, 1.0]]), None
+    del aux_nets['decoder']
+    if method == 'greedy':
+        return aux_nets, None
+    is_classification = cfg.default_scope == 'mmpretrain'
+    if method == 'contsup':
+        # on large images an encoder pools before its wide conv
+        return aux_nets, dict(mode='r1e', pool_first=not is_classification)
+    if not is_classification:
+        raise ValueError(
+            "`--method` should be 'infopro', 'greedy' or 'contsup' for "
+            f"{cfg.default_scope}, but got 'dgl', whose aux nets classify "
+            'images. Choose one of those.'
+        )
+    return dict(
+        aux_neck=dict(type='MLPSRNeck', num_convs=3, num_fcs=3),
+        aux_head=dict(
+            type='mmpretrain.LinearClsHead',
+            num_classes=find_num_classes(cfg),
+            loss=dict(type='mmpretrain.CrossEntropyLoss'),
+        ),
+    ), None
+
+
+def find_imports(cfg: Config) -> list[str]:
+    """What a config imports, and ours."""
+    imports = cfg.get('custom_imports', {}).get('imports', [])
+    imports = [imports] if isinstance(imports, str) else imports
+    return list(dict.fromkeys([*imports, 'localsup_mm']))
+
+
+def write_config(path: str, header: str, base: str, changes: dict) -> None:
+    """Write the config.
+
+    Args:
+        path (str): Where to.
+        header (str): A comment.
+        base (str): What it inherits, as on the command line.
+        changes (dict): What it holds; ``backbone`` are changes of the base's
+            backbone, ``local`` what :func:`LocalBackbone` takes besides.
+    """
+    if '::' not in base:
+        base = osp.relpath(base, osp.dirname(osp.abspath(path)))
+    changes = dict(changes)
+    local, backbone = changes.pop('local'), changes.pop('backbone')
+    kept = '_base_.model.backbone'
+    if backbone:
+        extra = ', '.join(
+            f'{key}={value!r}' for key, value in backbone.items()
+        )
+        kept = f'dict({kept}, {extra})'
+    arguments = ''.join(f'        {name}={name},\n' for name in local)
+    lines = [f'# {line}' for line in header.splitlines()]
+    text = '\n'.join([*lines, f'_base_ = [{base!r}]\n']) + (
+        f'{Config(local).pretty_text.strip()}\n'
+        'model = dict(\n'
+        '    backbone=dict(\n'
+        '        _delete_=True,\n'
+        "        type='LocalBackbone',\n"
+        f'        backbone={kept},\n'
+        f'{arguments}'
+        '    )\n'
+        ')\n'
+        f'{Config(changes).pretty_text.strip()}\n'
+    )
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text, encoding='utf-8')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command line."""
+    args = parse_args(argv)
+    # of hosts, about settings that do not matter here
+    warnings.simplefilter('ignore')
+    cfg = read_training(args.config)
+    check_config(cfg, args.config)
+    aux_nets, context_supply = make_aux_nets(cfg, args.method)
+    workload = read_arguments(cfg, args)
+    backbone = {}
+    if args.with_cp:
+        argument = find_checkpoint_argument(workload.model.backbone)
+        backbone[argument] = True
+    print(f'planning for {tuple(workload.input_shape)}', flush=True)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        plan = Planner(workload, aux_nets, context_supply).plan(
+            args.num_local_modules, args.budget
+        )
+    local = dict(
+        local_modules=dict(boundaries=list(plan.boundaries), **aux_nets)
+    )
+    if context_supply is not None:
+        local['context_supply'] = context_supply
+    kind = OPTIM_WRAPPERS[cfg.optim_wrapper.get('type', 'OptimWrapper')]
+    optim_wrapper = dict(type=OPTIM_WRAPPERS[_AMP] if args.amp else kind)
+    if args.step_each_module:
+        optim_wrapper['step_each_module'] = True
+    changes = dict(
+        local=local,
+        backbone=backbone,
+        optim_wrapper=optim_wrapper,
+        model_wrapper_cfg=dict(type='LocalDistributedDataParallel'),
+        default_hooks=dict(
+            checkpoint=dict(type='SafeCheckpointHook'),
+            setup_check=dict(type='SetupCheckHook'),
+        ),
+        custom_imports=dict(imports=find_imports(cfg)),
+    )
+    if args.batch is not None:
+        changes['train_dataloader'] = dict(batch_size=args.batch)
+    shape = ' x '.join(map(str, workload.input_shape))
+    header = f'{args.method}, planned for {shape}\n{plan.describe()}'
+    write_config(args.out, header, args.config, changes)
+    print(f'{plan.describe()}\nwrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
