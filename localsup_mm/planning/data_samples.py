@@ -46,7 +46,10 @@ def _segment(size: tuple[int, int]) -> Any:
     cls = import_module('mmseg.structures').SegDataSample
     labels = torch.zeros(1, *size, dtype=torch.long)
     return cls(
-        gt_sem_seg=PixelData(data=labels), metainfo=_make_metainfo(size)
+        gt_sem_seg=PixelData(data=labels),
+        # PIDNet's
+        gt_edge_map=PixelData(data=labels),
+        metainfo=_make_metainfo(size),
     )
 
 

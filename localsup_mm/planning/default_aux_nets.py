@@ -58,18 +58,31 @@ def find_num_classes(cfg: Config) -> int:
         model.get('bbox_head'),
         model.get('panoptic_head'),
         model.get('head'),
-        # VGG's holds the classifier
-        model.backbone,
     ]
     for head in heads:
         # cascades have several, the last is that of the result
         head = head[-1] if isinstance(head, (list, tuple)) else head
-        if head and head.get('num_classes'):
-            return head.num_classes
+        for name in ('num_classes', 'num_things_classes'):
+            if head and head.get(name):
+                return head[name]
+    # in a part of a head, or VGG's, whose backbone holds the classifier
+    for numbers in (_find_all(heads), _find_all(model)):
+        if numbers:
+            return max(numbers)
     raise ValueError(
         '`model` should have a head with num_classes, but got '
         f'{sorted(model)}. Give the aux nets in local_modules yourself.'
     )
+
+
+def _find_all(cfg: Any) -> list[int]:
+    found = []
+    if isinstance(cfg, dict):
+        found = [v for k, v in cfg.items() if k == 'num_classes' and v]
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        found += [number for value in cfg for number in _find_all(value)]
+    return found
 
 
 def _segment(cfg: Config, num_classes: int) -> dict[str, Any]:
