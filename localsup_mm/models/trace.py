@@ -43,6 +43,18 @@ def trace_backbone(
     height, width = (size, size) if isinstance(size, int) else size
     convs = (m for m in backbone.modules() if isinstance(m, nn.Conv2d))
     channels = next((m.in_channels for m in convs), 3)
+    try:
+        return _trace(backbone, (height, width), channels)
+    except RuntimeError:
+        if channels == 3:
+            raise
+        # YOLOX folds pixels into channels before its first conv
+        return _trace(backbone, (height, width), 3)
+
+
+def _trace(
+    backbone: nn.Module, size: tuple[int, int], channels: int
+) -> BackboneTrace:
     calls: dict[str, ModuleCall] = {}
     pending: dict[str, list] = {}
     keep = []
@@ -102,7 +114,7 @@ def trace_backbone(
             ]
         }
         with torch.enable_grad(), fake:
-            image = torch.empty(TRACED_BATCH, channels, height, width)
+            image = torch.empty(TRACED_BATCH, channels, *size)
             output = functional_call(backbone, state, (image,))
     finally:
         for handle in handles:
@@ -115,7 +127,7 @@ def trace_backbone(
     parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
         type(backbone).__name__,
-        (height, width),
+        size,
         calls,
         outputs,
         parameters,

@@ -2,7 +2,7 @@
 
 from .byte_size import format_bytes, parse_bytes
 from .config_workload import read_training, read_workload
-from .data_samples import find_data_samples
+from .data_samples import find_data_samples, loads_masks
 from .default_aux_nets import default_aux_nets, find_num_classes
 from .fake_step import FakeStep
 from .image_size import find_image_size, parse_image_size
@@ -23,6 +23,7 @@ __all__ = [
     'find_image_size',
     'find_num_classes',
     'format_bytes',
+    'loads_masks',
     'parse_bytes',
     'parse_image_size',
     'peak_memory',

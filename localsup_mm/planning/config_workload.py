@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from ..engine import check_model
 from ..models.checkpoints import set_checkpoints
-from .data_samples import HOSTS, find_data_samples
+from .data_samples import HOSTS, find_data_samples, loads_masks
 from .fake_step import depends_on_data
 from .image_size import find_image_size
 from .workload import Workload
@@ -95,7 +95,7 @@ def read_workload(
         ValueError: If the config does not say what is needed.
     """
     host = cfg.get('default_scope')
-    make_data_samples = find_data_samples(host)
+    make_data_samples = find_data_samples(host, loads_masks(cfg))
     wrapper = cfg.optim_wrapper
     model_cfg = copy.deepcopy(cfg.model)
     is_local = is_local and 'local_modules' in model_cfg.backbone

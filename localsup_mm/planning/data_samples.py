@@ -6,22 +6,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
-__all__ = ['HOSTS', 'find_data_samples']
+from .image_size import find_transforms
+
+__all__ = ['HOSTS', 'find_data_samples', 'loads_masks']
 
 # of an image; more of them take more memory in assigners
 _NUM_BOXES = 32
 
 
-def find_data_samples(host: str) -> Callable[[Sequence[int]], list]:
+def find_data_samples(
+    host: str, with_masks: bool = True
+) -> Callable[[Sequence[int]], list]:
     """Find what makes labels for a batch of a host.
 
-    They are the same each time: 32 boxes of several sizes with their masks,
-    or class 0 everywhere.
+    They are the same each time: 32 boxes of several sizes, or class 0
+    everywhere.
 
     Args:
         host (str): ``'mmseg'``, ``'mmdet'`` or ``'mmpretrain'``.
+        with_masks (bool): Whether boxes have masks. Defaults to True.
 
     Returns:
         Callable: Takes ``(B, 3, H, W)``, returns B data samples.
@@ -37,7 +43,11 @@ def find_data_samples(host: str) -> Callable[[Sequence[int]], list]:
     make = _MAKERS[host]
 
     def make_data_samples(shape: Sequence[int]) -> list:
-        return [make(tuple(shape[2:])) for _ in range(shape[0])]
+        samples = [make(tuple(shape[2:])) for _ in range(shape[0])]
+        for sample in samples:
+            if not with_masks and 'gt_instances' in sample:
+                del sample.gt_instances.masks
+        return samples
 
     return make_data_samples
 
@@ -103,3 +113,8 @@ def _make_metainfo(size: tuple[int, int]) -> dict:
 
 _MAKERS = {'mmdet': _detect, 'mmpretrain': _classify, 'mmseg': _segment}
 HOSTS = tuple(_MAKERS)
+
+
+def loads_masks(cfg: Config) -> bool:
+    """Whether a config's training loads a mask for each box."""
+    return any(t.get('with_mask', False) for t in find_transforms(cfg))

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-__all__ = ['find_image_size', 'parse_image_size']
+__all__ = ['find_image_size', 'find_transforms', 'parse_image_size']
 
 
 def parse_image_size(text: str, option: str = '--size') -> tuple[int, int]:
@@ -46,9 +46,7 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
         ValueError: If the pipeline does neither to a known size.
     """
     crops, resizes, names = [], [], []
-    for transform in _find_transforms(
-        cfg.get('train_dataloader', {}).get('dataset', {})
-    ):
+    for transform in find_transforms(cfg):
         name = str(transform['type']).rsplit('.', 1)[-1]
         names.append(name)
         if name in _CROPS and transform.get('crop_type') is None:
@@ -82,15 +80,19 @@ _RESIZES = {
 }
 
 
-def _find_transforms(cfg: Any) -> Iterator[dict]:
-    """Transforms of all pipelines, those inside others included."""
+def find_transforms(cfg: Config) -> Iterator[dict]:
+    """Transforms of all training pipelines, those inside others included."""
+    return _find_typed(cfg.get('train_dataloader', {}).get('dataset', {}))
+
+
+def _find_typed(cfg: Any) -> Iterator[dict]:
     if isinstance(cfg, dict):
         if 'type' in cfg:
             yield cfg
         cfg = list(cfg.values())
     if isinstance(cfg, (list, tuple)):
         for value in cfg:
-            yield from _find_transforms(value)
+            yield from _find_typed(value)
 
 
 def _to_size(value: Any) -> tuple[int, int]:

@@ -228,3 +228,14 @@ def test_a_batch_norm_may_be_replaced():
     assert list(trace.boundaries) == ['0', '2', '3']
     with pytest.raises(ValueError, match=r"'1': it is a batch norm.*SyncBN"):
         trace.partition(['1'])
+
+
+def test_pixels_folded_into_channels():
+    """As YOLOX does: the first conv takes more channels than an image has."""
+    net = nn.Sequential(
+        nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3, 1, 1), nn.Conv2d(8, 8, 3)
+    )
+    boundary = trace_backbone(net).boundaries['1']
+    assert (boundary.channels, boundary.stride) == (8, 2)
+    with pytest.raises(RuntimeError, match='channels'):
+        trace_backbone(nn.Sequential(nn.PixelUnshuffle(4), *net[1:]))

@@ -28,11 +28,29 @@ def test_command_line_comes_first():
     assert workload.model.backbone.layer1[0].with_cp
 
 
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        # boxes are assigned by values; labels are smoothed; ops of their own
+        ('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', True),
+        ('mmpretrain::deit/deit-tiny_4xb256_in1k.py', True),
+        ('mmdet::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py', True),
+        ('mmpretrain::resnet/resnet18_8xb32_in1k.py', False),
+    ],
+)
+def test_losses_that_read_values(name, expected):
+    cfg = load(name)
+    size = (224, 224) if 'pretrain' in name else (64, 64)
+    assert read_workload(cfg, 2, size).is_data_dependent == expected
+
+
 def test_detectors_pad():
     cfg = load('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
     workload = read_workload(cfg, image_size=(100, 130))
     assert tuple(workload.input_shape[2:]) == (128, 160)
     assert workload.is_data_dependent
+    segmentor = read_workload(load('e2e/deeplabv3_r18_camvid.py'))
+    assert not segmentor.is_data_dependent
     segmentor = read_workload(load('e2e/deeplabv3_r18_camvid.py'))
     assert not segmentor.is_data_dependent
     sample = workload.make_data_samples((1, 3, 128, 160))[0]

@@ -126,7 +126,7 @@ def live_bytes(path, name, num_images, size):
     cfg = read_config(path, size)
     run = TrainingRun(derive_methods(cfg, name_method(path))[name])
     set_random_seed(0)
-    batch = make_batch(cfg.default_scope, num_images, size)
+    batch = make_batch(cfg, num_images, size)
     for _ in range(2):
         live = LiveBytes(run.model, run.optim_wrapper.optimizer)
         with live:

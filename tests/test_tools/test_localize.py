@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from processes import ROOT, read_scalars, run_tool
 from torch.utils.data import Dataset
 
-from localsup_mm.planning import find_data_samples
+from localsup_mm.planning import find_data_samples, loads_masks
 
 sys.path.insert(0, str(ROOT / 'tools'))
 
@@ -46,9 +46,12 @@ HOST_CONFIGS = [
 class NoiseDataset(Dataset):
     """Four images of noise, as a pipeline of a host packs them."""
 
-    def __init__(self, host, size):
+    metainfo = {}
+
+    def __init__(self, host, with_masks, size):
         self.size = size
-        self.data_samples = find_data_samples(host)((4, 3, size, size))
+        make = find_data_samples(host, with_masks)
+        self.data_samples = make((4, 3, size, size))
 
     def __len__(self):
         return len(self.data_samples)
@@ -60,11 +63,17 @@ class NoiseDataset(Dataset):
 
 def train_two_iterations(cfg, size, work_dir):
     cfg.work_dir = str(work_dir)
+    dataset = dict(
+        type='NoiseDataset',
+        host=cfg.default_scope,
+        with_masks=loads_masks(cfg),
+        size=size,
+    )
     cfg.train_dataloader = dict(
         batch_size=2,
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=False),
-        dataset=dict(type='NoiseDataset', host=cfg.default_scope, size=size),
+        dataset=dataset,
     )
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
     cfg.param_scheduler = None

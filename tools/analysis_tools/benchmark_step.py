@@ -163,7 +163,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     print(f'build {args.config}', flush=True)
     model = build_model(cfg)
     check_model(model)  # gives the decoders mean and std
-    batch = make_batch(cfg.default_scope, args.batch, args.crop)
+    batch = make_batch(cfg, args.batch, args.crop)
     contenders = build_contenders(cfg, model, hand_written, args.contenders)
     steps = {name: contenders[name].step for name in contenders}
     print('check', flush=True)

@@ -51,9 +51,8 @@ def measure_all(
         name: tensor.cpu().clone()
         for name, tensor in run.model.state_dict().items()
     }
-    host = methods['e2e'].cfg.default_scope
     set_random_seed(0)
-    batch = make_batch(host, num_images, size)
+    batch = make_batch(methods['e2e'].cfg, num_images, size)
     results = {}
     for name, method in methods.items():
         del run  # its memory is not that of the next one

@@ -1,15 +1,16 @@
 """A random batch as a data loader of a host yields it."""
 
 import torch
+from mmengine.config import Config
 
-from localsup_mm.planning import find_data_samples
+from localsup_mm.planning import find_data_samples, loads_masks
 
 
-def make_batch(host: str, num_images: int, size: tuple[int, int]) -> dict:
+def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:
     """Random images, with the labels that the planner counts with.
 
     Args:
-        host (str): Whose.
+        cfg (Config): Of a training.
         num_images (int): B.
         size (tuple[int, int]): H and W, in pixels.
 
@@ -18,7 +19,8 @@ def make_batch(host: str, num_images: int, size: tuple[int, int]) -> dict:
         ``data_samples``.
     """
     shape = (num_images, 3, *size)
+    make_data_samples = find_data_samples(cfg.default_scope, loads_masks(cfg))
     return dict(
         inputs=list(torch.randint(256, shape, dtype=torch.uint8)),
-        data_samples=find_data_samples(host)(shape),
+        data_samples=make_data_samples(shape),
     )
