@@ -15,7 +15,12 @@ from torch.optim import Optimizer
 
 from ..engine import check_model
 from ..models.checkpoints import set_checkpoints
-from .data_samples import HOSTS, find_data_samples, loads_masks
+from .data_samples import (
+    DATA_DEPENDENT,
+    HOSTS,
+    find_data_samples,
+    loads_masks,
+)
 from .fake_step import depends_on_data
 from .image_size import find_image_size
 from .workload import Workload
@@ -127,7 +132,8 @@ def read_workload(
         torch.bfloat16 if amp else None,
         step_each_module=step_each_module,
     )
-    return replace(workload, is_data_dependent=depends_on_data(workload))
+    is_data_dependent = host in DATA_DEPENDENT or depends_on_data(workload)
+    return replace(workload, is_data_dependent=is_data_dependent)
 
 
 def _build_optimizer(cfg: dict, parameters: list[nn.Parameter]) -> Optimizer:

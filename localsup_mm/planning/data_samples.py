@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from .image_size import find_transforms
 
-__all__ = ['HOSTS', 'find_data_samples', 'loads_masks']
+__all__ = ['DATA_DEPENDENT', 'HOSTS', 'find_data_samples', 'loads_masks']
 
 # of an image; more of them take more memory in assigners
 _NUM_BOXES = 32
@@ -113,6 +113,8 @@ def _make_metainfo(size: tuple[int, int]) -> dict:
 
 _MAKERS = {'mmdet': _detect, 'mmpretrain': _classify, 'mmseg': _segment}
 HOSTS = tuple(_MAKERS)
+# detectors assign boxes by the values that they predict
+DATA_DEPENDENT = ('mmdet',)
 
 
 def loads_masks(cfg: Config) -> bool:

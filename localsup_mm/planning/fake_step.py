@@ -1,10 +1,11 @@
 """A training iteration that computes nothing."""
 
 import copy
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -161,7 +162,19 @@ def depends_on_data(workload: Workload) -> bool:
     try:
         with step.running():
             step.compute_loss()
-    except RuntimeError:
+    except RuntimeError as error:
         # torch has many for it; another one comes again on real tensors
+        _clear_frames(error)
         return True
     return False
+
+
+def _clear_frames(error: Optional[BaseException]) -> None:
+    """Free what the frames of an error hold.
+
+    Left to the garbage collector, fake tensors in a cycle of frames crash
+    Python (torch 2.12).
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

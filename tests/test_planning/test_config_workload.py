@@ -31,10 +31,13 @@ def test_command_line_comes_first():
 @pytest.mark.parametrize(
     ('name', 'expected'),
     [
-        # boxes are assigned by values; labels are smoothed; ops of their own
+        # boxes are assigned by values, masks too; labels are smoothed
         ('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', True),
         ('mmpretrain::deit/deit-tiny_4xb256_in1k.py', True),
-        ('mmdet::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py', True),
+        (
+            'mmseg::mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py',
+            True,
+        ),
         ('mmpretrain::resnet/resnet18_8xb32_in1k.py', False),
     ],
 )
