@@ -8,6 +8,7 @@ from typing import Optional
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, OPTIMIZERS, DefaultScope
 from torch import nn
@@ -133,7 +134,22 @@ def read_workload(
         step_each_module=step_each_module,
     )
     is_data_dependent = host in DATA_DEPENDENT or depends_on_data(workload)
+    if is_data_dependent:
+        _init_heads(model)
     return replace(workload, is_data_dependent=is_data_dependent)
+
+
+def _init_heads(model: nn.Module) -> None:
+    """Give heads that run for real sane weights: boxes of some width."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')  # each parameter has a line otherwise
+    try:
+        for child in model.children():
+            if child is not model.backbone and hasattr(child, 'init_weights'):
+                child.init_weights()
+    finally:
+        logger.setLevel(level)
 
 
 def _build_optimizer(cfg: dict, parameters: list[nn.Parameter]) -> Optimizer:
