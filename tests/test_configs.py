@@ -14,6 +14,8 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from tiny_detector import narrow_detector
 
+from localsup_mm.planning import resolve_auto
+
 CONFIGS = Path(__file__).parents[1] / 'configs'
 FILES = sorted(
     str(p.relative_to(CONFIGS))
@@ -165,12 +167,30 @@ def test_config_of_the_readme(tmp_path):
 def test_published_settings_of_the_readme(tmp_path):
     text = (CONFIGS.parent / 'README.md').read_text()
     (block,) = [
-        b for b in text.split('```python\n')[1:] if 'num_local_modules' in b
+        b
+        for b in text.split('```python\n')[1:]
+        if 'dict(num_local_modules' in b
     ]
     path = tmp_path / 'mine.py'
     path.write_text(block.split('```')[0].replace("'configs/", f"'{CONFIGS}/"))
     model = MODELS.build(Config.fromfile(path).model.backbone)
     assert len(model.local_supervision.local_modules) == 15
+
+
+def test_auto_of_the_readme(tmp_path):
+    text = (CONFIGS.parent / 'README.md').read_text()
+    (block,) = [b for b in text.split('```python\n')[1:] if "'auto'" in b]
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f"_base_ = ['{CONFIGS}/e2e/deeplabv3_r18_cityscapes.py']\n"
+        + block.split('```')[0]
+        + "model = dict(backbone=dict(_delete_=True, type='LocalBackbone', "
+        'backbone=_base_.model.backbone, local_modules=local_modules))\n'
+    )
+    cfg = Config.fromfile(path)
+    plan = resolve_auto(cfg)
+    assert plan.peak_memory <= 4 * 2**30 < plan.end_to_end
+    assert len(cfg.model.backbone.local_modules.boundaries) > 0
 
 
 def test_a_config_of_ours_is_inherited(tmp_path):

@@ -51,7 +51,7 @@ class Plan:
             f'{k} local modules: peak memory '
             f'{format_bytes(self.peak_memory)}, '
             f'{100 * self.peak_memory / self.end_to_end:.1f} % of end-to-end '
-            f'({format_bytes(self.end_to_end)}), '
+            f'in the same settings ({format_bytes(self.end_to_end)}), '
             f'{100 * self.extra_macs:.1f} % more MACs'
         ]
         ends = [*map(repr, self.boundaries), 'the heads']
