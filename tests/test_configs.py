@@ -144,18 +144,17 @@ def test_greedy_is_infopro_without_its_decoder():
     assert greedy == infopro
 
 
-def readme_example():
-    """The config that the README shows."""
+def readme_block(word):
+    """The Python of the README that has a word."""
     text = (CONFIGS.parent / 'README.md').read_text()
-    (block,) = [
-        b for b in text.split('```python\n')[1:] if "'LocalBackbone'" in b
-    ]
-    return block.split('```')[0]
+    blocks = [b.split('```')[0] for b in text.split('```python\n')[1:]]
+    (block,) = [block for block in blocks if word in block]
+    return block
 
 
 def test_config_of_the_readme(tmp_path):
     path = tmp_path / 'mine.py'
-    path.write_text(readme_example())
+    path.write_text(readme_block("'LocalBackbone'"))
     cfg = Config.fromfile(path)
     init_default_scope('mmseg')
     cfg.model.pretrained = None
@@ -165,25 +164,18 @@ def test_config_of_the_readme(tmp_path):
 
 
 def test_published_settings_of_the_readme(tmp_path):
-    text = (CONFIGS.parent / 'README.md').read_text()
-    (block,) = [
-        b
-        for b in text.split('```python\n')[1:]
-        if 'dict(num_local_modules' in b
-    ]
+    block = readme_block('dict(num_local_modules')
     path = tmp_path / 'mine.py'
-    path.write_text(block.split('```')[0].replace("'configs/", f"'{CONFIGS}/"))
+    path.write_text(block.replace("'configs/", f"'{CONFIGS}/"))
     model = MODELS.build(Config.fromfile(path).model.backbone)
     assert len(model.local_supervision.local_modules) == 15
 
 
 def test_auto_of_the_readme(tmp_path):
-    text = (CONFIGS.parent / 'README.md').read_text()
-    (block,) = [b for b in text.split('```python\n')[1:] if "'auto'" in b]
     path = tmp_path / 'mine.py'
     path.write_text(
         f"_base_ = ['{CONFIGS}/e2e/deeplabv3_r18_cityscapes.py']\n"
-        + block.split('```')[0]
+        + readme_block("'auto'")
         + "model = dict(backbone=dict(_delete_=True, type='LocalBackbone', "
         'backbone=_base_.model.backbone, local_modules=local_modules))\n'
     )
