@@ -7,9 +7,9 @@ from .default_aux_nets import default_aux_nets, find_num_classes
 from .fake_step import FakeStep
 from .image_size import find_image_size, parse_image_size
 from .mac_counter import MacCounter
-from .peak_memory import peak_memory
 from .planner import Plan, Planner
 from .resolve_auto import resolve_auto
+from .step_cost import StepCost, measure_step, peak_memory
 from .workload import Workload
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     'MacCounter',
     'Plan',
     'Planner',
+    'StepCost',
     'Workload',
     'default_aux_nets',
     'find_data_samples',
@@ -24,6 +25,7 @@ __all__ = [
     'find_num_classes',
     'format_bytes',
     'loads_masks',
+    'measure_step',
     'parse_bytes',
     'parse_image_size',
     'peak_memory',

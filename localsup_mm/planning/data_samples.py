@@ -119,4 +119,9 @@ DATA_DEPENDENT = ('mmdet',)
 
 def loads_masks(cfg: Config) -> bool:
     """Whether a config's training loads a mask for each box."""
-    return any(t.get('with_mask', False) for t in find_transforms(cfg))
+    # the default of that for panoptic segmentation is to load them
+    return any(
+        t.get('with_mask', 'Panoptic' in str(t['type']))
+        for t in find_transforms(cfg)
+        if 'Annotations' in str(t['type'])
+    )

@@ -13,8 +13,8 @@ from .aux_cost import AuxCost, measure_aux_nets
 from .byte_size import format_bytes, parse_bytes
 from .candidates import find_candidates
 from .memory_model import MemoryModel
-from .peak_memory import peak_memory
 from .search import Choice, find_choices
+from .step_cost import StepCost, measure_step
 from .step_profile import profile_step
 from .workload import Workload
 
@@ -32,10 +32,10 @@ class Plan:
         boundaries (tuple[str]): The K - 1 boundaries.
         peak_memory (int): Bytes, of an iteration with them.
         end_to_end (int): Bytes, of an end-to-end iteration.
-        extra_macs (float): Multiply-accumulates of the aux nets, as a
-            fraction of the network's.
+        extra_macs (float): Multiply-accumulates that aux nets, and context,
+            add to the network's forward pass, as a fraction.
         module_peaks (tuple[int]): Bytes while each local module trains, as
-            predicted.
+            predicted; empty where a boundary was no candidate.
     """
 
     boundaries: tuple[str, ...]
@@ -72,8 +72,8 @@ class Planner:
         workload (Workload): Of the plain model.
         aux_nets (dict): ``decoder``, ``aux_neck``, ``aux_head`` and other
             arguments of :func:`expand_local_modules`.
-        context_supply (dict, optional): See :func:`supervise_locally`; only
-            the exact measure counts it. Defaults to None.
+        context_supply (dict, optional): See :func:`supervise_locally`; it
+            counts in what is measured, not in the choice. Defaults to None.
 
     Raises:
         ValueError: If the backbone cannot be cut.
@@ -151,35 +151,29 @@ class Planner:
         static = self.profile.static
         limit = (1 + _TIE) * (static + choices[0].peak)
         fit = [c for c in choices if static + c.peak <= limit]
-        return self._to_plan(fit[-1])
+        return self._to_plan(self._find_names(fit[-1]))
 
     def evaluate(self, boundaries: Sequence[str]) -> Plan:
         """Measure boundaries of one's own choice.
 
         Args:
-            boundaries (Sequence[str]): Some of ``names``, in order.
+            boundaries (Sequence[str]): Names of submodules, in order.
 
         Returns:
             Plan: They, measured.
 
         Raises:
-            ValueError: If one is no candidate.
+            ValueError: If one is no cut; it names the closest.
         """
-        unknown = [b for b in boundaries if b not in self.names]
-        if unknown:
-            raise ValueError(
-                f'`boundaries` should be of {list(self.names)}, but got '
-                f'{unknown}. Choose one of those.'
-            )
-        choice = Choice()
-        for name in boundaries:
-            choice = choice.extend(self.model, self.names.index(name) + 1)
-        return self._to_plan(choice)
+        return self._to_plan(tuple(boundaries))
 
     def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
         # from the fewest MACs on; the one with the lowest peak in any case
         fit = [c for c in choices if self.profile.static + c.peak <= budget]
-        plans = (self._to_plan(c) for c in reversed(fit or choices[:1]))
+        plans = (
+            self._to_plan(self._find_names(choice))
+            for choice in reversed(fit or choices[:1])
+        )
         for plan in plans:
             if plan.peak_memory <= budget:
                 return plan
@@ -201,18 +195,27 @@ class Planner:
             f' {len(plan.boundaries) + 1}, up to {end}, sets the peak.'
         )
 
-    def _to_plan(self, choice: Choice) -> Plan:
-        boundaries = tuple(self.names[place - 1] for place in choice.places)
-        peak = self._measure(boundaries) if boundaries else self.profile.peak
+    def _find_names(self, choice: Choice) -> tuple[str, ...]:
+        return tuple(self.names[place - 1] for place in choice.places)
+
+    def _to_plan(self, boundaries: tuple[str, ...]) -> Plan:
+        profile = self.profile
+        cost = StepCost(profile.peak, profile.macs, 0)
+        if boundaries:
+            cost = self._measure(boundaries)
+        module_peaks: list[int] = []
+        if set(boundaries) <= set(self.names):
+            places = [self.names.index(name) + 1 for name in boundaries]
+            module_peaks = self.model.peaks(places)
         return Plan(
             boundaries,
-            peak,
-            self.profile.peak,
-            choice.macs / self.profile.macs,
-            tuple(self.model.peaks(choice.places)),
+            cost.peak_memory,
+            profile.peak,
+            cost.forward_macs / profile.macs - 1,
+            tuple(module_peaks),
         )
 
-    def _measure(self, boundaries: Sequence[str]) -> int:
+    def _measure(self, boundaries: Sequence[str]) -> StepCost:
         model = copy.deepcopy(self.workload.model)
         supervise_locally(
             model.backbone,
@@ -221,4 +224,4 @@ class Planner:
         )
         model = revert_sync_batchnorm(model)
         check_model(model)  # gives the decoders mean and std
-        return peak_memory(replace(self.workload, model=model))
+        return measure_step(replace(self.workload, model=model))

@@ -18,7 +18,11 @@ def test_boxes(with_masks):
 def test_which_configs_load_masks():
     mask_rcnn = read_training('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
     rtmdet = read_training('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py')
+    panoptic = read_training(
+        'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
+    )
     assert loads_masks(mask_rcnn)
+    assert loads_masks(panoptic)
     assert not loads_masks(rtmdet)
 
 

@@ -164,9 +164,19 @@ def test_backbone_without_boundaries():
         Planner(workload, dict(decoder={}))
 
 
-def test_own_boundaries_are_checked():
-    with pytest.raises(ValueError, match=r"\['conv1', .*\['layer1'\]"):
-        make_toy_planner().evaluate(['layer1'])
+def test_own_boundaries():
+    planner = make_planner(DEEPLAB)
+    # another name of a place, and one inside of a block
+    names = ['layer2.1', 'layer3.0.relu']
+    assert not set(names) & set(planner.names)
+    with pytest.raises(ValueError, match=r"'layer3\.0\.relu'.*Closest"):
+        planner.evaluate(names)
+    plan = planner.evaluate(names[:1])
+    same = planner.evaluate(['layer2'])
+    assert plan.peak_memory == same.peak_memory < plan.end_to_end
+    assert plan.extra_macs == same.extra_macs > 0
+    assert same.module_peaks
+    assert not plan.module_peaks
 
 
 def test_frozen_stages_save_nothing():

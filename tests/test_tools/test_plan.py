@@ -61,7 +61,7 @@ def test_aux_nets_of_the_config(capsys):
         (['--budget', '1MiB'], r'`memory_budget` should be at least \d'),
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),
-        (['--boundaries', 'layer5'], r"`boundaries` should.*\['layer5'\]"),
+        (['--boundaries', 'layer5'], r"`boundary` should.*'layer5'.*Closest"),
     ],
 )
 def test_bad_words(words, message):

@@ -2,7 +2,7 @@
 
 import copy
 import gc
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Optional
 
 import torch
@@ -16,25 +16,22 @@ from training_methods import Method, build_model
 
 from localsup_mm import LocalAmpOptimWrapper
 from localsup_mm.engine import LiveBytes
-from localsup_mm.planning import FakeStep, MacCounter, read_workload
+from localsup_mm.planning import (
+    MacCounter,
+    StepCost,
+    measure_step,
+    read_workload,
+)
 
 
 @dataclass(frozen=True)
-class TrainingCost:
-    """Of one iteration, on the whole batch.
+class TrainingCost(StepCost):
+    """Of one iteration, and of the model.
 
     Args:
-        peak_memory (int): Bytes.
-        forward_macs (int): Multiply-accumulates of convs and matrix
-            products in forward passes, aux nets included.
-        step_macs (int): The same with backwards, and what checkpointing
-            computes again there.
         parameters (int): Aux nets included.
     """
 
-    peak_memory: int
-    forward_macs: int
-    step_macs: int
     parameters: int
 
 
@@ -119,7 +116,8 @@ def measure_cost(run: TrainingRun, batch: dict) -> TrainingCost:
         with LiveBytes(run.model, run.optim_wrapper.optimizer) as live:
             run.step(batch)
         peak = live.peak
-    return _to_cost(peak, run.model, counter.forward, counter.total)
+    cost = StepCost(peak, counter.forward, counter.total)
+    return _to_cost(cost, run.model)
 
 
 def predict_cost(
@@ -142,17 +140,12 @@ def predict_cost(
     workload = read_workload(
         method.cfg, num_images, size, amp, method.with_cp, is_local=True
     )
-    step = FakeStep(workload)
-    live = LiveBytes(step.model, step.optimizer)
-    with step.running(), live, MacCounter() as counter:
-        step.run()
-    return _to_cost(live.peak, step.model, counter.forward, counter.total)
+    return _to_cost(measure_step(workload), workload.model)
 
 
-def _to_cost(peak: int, model: nn.Module, *macs: int) -> TrainingCost:
-    return TrainingCost(
-        peak, *macs, sum(p.numel() for p in model.parameters())
-    )
+def _to_cost(cost: StepCost, model: nn.Module) -> TrainingCost:
+    parameters = sum(p.numel() for p in model.parameters())
+    return TrainingCost(**asdict(cost), parameters=parameters)
 
 
 def free_memory() -> None:
