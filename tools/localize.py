@@ -73,12 +73,15 @@ def check_config(cfg: Config, name: str) -> None:
         )
 
 
-def make_aux_nets(cfg: Config, method: str) -> tuple[dict, Optional[dict]]:
+def make_aux_nets(
+    cfg: Config, method: str, image_size: Sequence[int]
+) -> tuple[dict, Optional[dict]]:
     """Aux nets and context of a method.
 
     Args:
         cfg (Config): Of a host.
         method (str): One of ``METHODS``.
+        image_size (Sequence[int]): H and W, in pixels.
 
     Returns:
         tuple[dict, Optional[dict]]: Arguments of
@@ -87,7 +90,7 @@ def make_aux_nets(cfg: Config, method: str) -> tuple[dict, Optional[dict]]:
     Raises:
         ValueError: If the method has no aux nets for the host's task.
     """
-    aux_nets = default_aux_nets(cfg)
+    aux_nets = default_aux_nets(cfg, image_size)
     if method == 'infopro':
         # lambda_1 falls with depth, as in the published settings
         return dict(aux_nets, loss_weights=[[1.5, 1.0], [0.5, 1.0]]), None
@@ -166,8 +169,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     warnings.simplefilter('ignore')
     cfg = read_training(args.config)
     check_config(cfg, args.config)
-    aux_nets, context_supply = make_aux_nets(cfg, args.method)
     workload = read_arguments(cfg, args)
+    aux_nets, context_supply = make_aux_nets(
+        cfg, args.method, workload.input_shape[2:]
+    )
     backbone = {}
     if args.with_cp:
         argument = find_checkpoint_argument(workload.model.backbone)

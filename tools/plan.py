@@ -36,18 +36,19 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_aux_nets(cfg: Config) -> dict:
+def find_aux_nets(cfg: Config, image_size: Sequence[int]) -> dict:
     """Aux nets of a config; those of the first local module go for all.
 
     Args:
         cfg (Config): Locally supervised or not.
+        image_size (Sequence[int]): H and W, in pixels.
 
     Returns:
         dict: As :func:`expand_local_modules` takes them.
     """
     rule = cfg.model.backbone.get('local_modules')
     if not rule:
-        return default_aux_nets(cfg)
+        return default_aux_nets(cfg, image_size)
     if not isinstance(rule, dict):
         rule = rule[0]
     rule = {key: value for key, value in rule.items() if key not in LEFT_OUT}
@@ -69,7 +70,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         planner = Planner(
             workload,
-            find_aux_nets(cfg),
+            find_aux_nets(cfg, workload.input_shape[2:]),
             cfg.model.backbone.get('context_supply'),
         )
         if args.boundaries is not None:

@@ -1,6 +1,7 @@
 """Aux nets for a network that has none."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Optional
 
 from mmengine.config import Config
 
@@ -12,7 +13,9 @@ __all__ = ['default_aux_nets', 'find_num_classes']
 _SMALL = 96
 
 
-def default_aux_nets(cfg: Config) -> dict:
+def default_aux_nets(
+    cfg: Config, image_size: Optional[Sequence[int]] = None
+) -> dict:
     """Cheap aux nets for the network of a host's config.
 
     A decoder whose target is a small image, and a narrow head for the host's
@@ -22,6 +25,8 @@ def default_aux_nets(cfg: Config) -> dict:
 
     Args:
         cfg (Config): Of mmseg, mmdet or mmpretrain.
+        image_size (Sequence[int], optional): H and W, in pixels. Defaults to
+            None: see :func:`find_image_size`.
 
     Returns:
         dict: ``decoder``, ``aux_neck``, ``aux_head`` and other arguments of
@@ -36,7 +41,8 @@ def default_aux_nets(cfg: Config) -> dict:
             f'`default_scope` should be one of {sorted(_MAKERS)}, but got '
             f'{host!r}. Give the aux nets in local_modules yourself.'
         )
-    return _MAKERS[host](cfg, find_num_classes(cfg))
+    size = image_size or find_image_size(cfg)
+    return _MAKERS[host](size, find_num_classes(cfg))
 
 
 def find_num_classes(cfg: Config) -> int:
@@ -85,7 +91,7 @@ def _find_all(cfg: Any) -> list[int]:
     return found
 
 
-def _segment(cfg: Config, num_classes: int) -> dict[str, Any]:
+def _segment(size: Sequence[int], num_classes: int) -> dict[str, Any]:
     norm = dict(type='SyncBN', requires_grad=True)
     return dict(
         decoder=dict(
@@ -110,8 +116,8 @@ def _segment(cfg: Config, num_classes: int) -> dict[str, Any]:
     )
 
 
-def _classify(cfg: Config, num_classes: int) -> dict[str, Any]:
-    if max(find_image_size(cfg)) <= _SMALL:
+def _classify(size: Sequence[int], num_classes: int) -> dict[str, Any]:
+    if max(size) <= _SMALL:
         decoder: dict = dict(channels=(12,), target_stride='feature')
         neck = dict(num_convs=1, fc_channels=(128,))
     else:
@@ -133,7 +139,7 @@ def _classify(cfg: Config, num_classes: int) -> dict[str, Any]:
     )
 
 
-def _detect(cfg: Config, num_classes: int) -> dict[str, Any]:
+def _detect(size: Sequence[int], num_classes: int) -> dict[str, Any]:
     return dict(
         decoder=dict(
             type='ReconstructionDecoder',

@@ -71,7 +71,11 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
     )
 
 
-_CROPS = {'RandomCrop': 'crop_size', 'RandomResizedCrop': 'scale'}
+_CROPS = {
+    'RandomCrop': 'crop_size',
+    'RandomResizedCrop': 'scale',
+    'EfficientNetRandomCrop': 'scale',
+}
 # width first
 _RESIZES = {
     'RandomChoiceResize': 'scales',

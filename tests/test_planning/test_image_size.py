@@ -37,6 +37,10 @@ def load(path):
             (512, 512),
         ),
         ('mmpretrain::resnet/resnet50_8xb32_in1k.py', (224, 224)),
+        (
+            'mmpretrain::efficientnet/efficientnet-b0_8xb32_in1k.py',
+            (224, 224),
+        ),
     ],
 )
 def test_image_size(path, size):
