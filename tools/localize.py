@@ -48,17 +48,19 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check_config(cfg: Config, name: str) -> None:
+def check_config(cfg: Config, args: argparse.Namespace) -> None:
     """Refuse what cannot be converted.
 
     Args:
         cfg (Config): Of a training, end to end.
-        name (str): As given on the command line.
+        args (argparse.Namespace): The command line.
 
     Raises:
         ValueError: If it is locally supervised already, or trains with an
-            optimizer wrapper that has no local form.
+            optimizer wrapper that has no local form, or whose settings do
+            not go with ``--step-each-module``.
     """
+    name = args.config
     if cfg.model.backbone.get('type') == 'LocalBackbone':
         raise ValueError(
             '`config` should train end to end, but got '
@@ -71,6 +73,15 @@ def check_config(cfg: Config, name: str) -> None:
             f'`optim_wrapper` should be one of {list(OPTIM_WRAPPERS)}, but '
             f'got {kind!r} in {name!r}. Set another one in the config first.'
         )
+    for setting in ('clip_grad', 'accumulative_counts'):
+        value = cfg.optim_wrapper.get(setting)
+        if args.step_each_module and value not in (None, 1):
+            raise ValueError(
+                f'`optim_wrapper.{setting}` should be left out with '
+                '--step-each-module, since it needs the gradients of all '
+                f'modules, but got {value!r} in {name!r}. Leave one of them '
+                'out.'
+            )
 
 
 def make_aux_nets(
@@ -115,6 +126,28 @@ def make_aux_nets(
             loss=dict(type='mmpretrain.CrossEntropyLoss'),
         ),
     ), None
+
+
+def make_optim_wrapper(cfg: Config, args: argparse.Namespace) -> dict:
+    """Changes of the optimizer wrapper.
+
+    Args:
+        cfg (Config): Of a host.
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        dict: What differs from that of ``cfg``.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if args.amp:
+        kind = _AMP
+    changes: dict = dict(type=OPTIM_WRAPPERS[kind])
+    if args.step_each_module:
+        changes['step_each_module'] = True
+        if kind == _AMP:
+            # a loss scale would skip the step of all modules at once
+            changes.update(dtype='bfloat16', loss_scale=dict(enabled=False))
+    return changes
 
 
 def find_imports(cfg: Config) -> list[str]:
@@ -168,7 +201,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     # of hosts, about settings that do not matter here
     warnings.simplefilter('ignore')
     cfg = read_training(args.config)
-    check_config(cfg, args.config)
+    check_config(cfg, args)
     workload = read_arguments(cfg, args)
     aux_nets, context_supply = make_aux_nets(
         cfg, args.method, workload.input_shape[2:]
@@ -187,14 +220,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     if context_supply is not None:
         local['context_supply'] = context_supply
-    kind = OPTIM_WRAPPERS[cfg.optim_wrapper.get('type', 'OptimWrapper')]
-    optim_wrapper = dict(type=OPTIM_WRAPPERS[_AMP] if args.amp else kind)
-    if args.step_each_module:
-        optim_wrapper['step_each_module'] = True
     changes = dict(
         local=local,
         backbone=backbone,
-        optim_wrapper=optim_wrapper,
+        optim_wrapper=make_optim_wrapper(cfg, args),
         model_wrapper_cfg=dict(type='LocalDistributedDataParallel'),
         default_hooks=dict(
             checkpoint=dict(type='SafeCheckpointHook'),

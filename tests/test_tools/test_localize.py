@@ -155,6 +155,7 @@ def test_settings_are_written(tmp_path):
     assert cfg.model.backbone.backbone.depth == 18
     assert cfg.optim_wrapper.type == 'LocalAmpOptimWrapper'
     assert cfg.optim_wrapper.step_each_module
+    assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
     assert cfg.optim_wrapper.optimizer.type == 'SGD'
     assert cfg.custom_imports.imports == ['localsup_mm']
     localize.main(words)
@@ -186,6 +187,11 @@ LOCAL = f'{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py'
         (FCN, ['--budget', '50MiB'], r'at least .*but got 50\.0 MiB.*sets'),
         (FCN, ['--lowest', '--method', 'dgl'], r"for mmseg, but got 'dgl'"),
         (LOCAL, ['--lowest'], r'locally supervised already'),
+        (
+            'mmdet::detr/detr_r50_8xb2-150e_coco.py',
+            ['--lowest', '--step-each-module'],
+            r'`optim_wrapper.clip_grad`.*max_norm',
+        ),
         (VIT, ['--lowest', '--with-cp'], r'`with_cp`.*VisionTransformer'),
         ('mmaction::tsn.py', ['--lowest'], r"one of .*'mmseg'.*'mmaction::"),
     ],
