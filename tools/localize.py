@@ -48,6 +48,23 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def check_out(path: str) -> None:
+    """Check that a config can be written there without losing another.
+
+    Args:
+        path (str): Where to.
+
+    Raises:
+        ValueError: If it is no ``.py`` file, or exists.
+    """
+    if not path.endswith('.py') or osp.exists(path):
+        raise ValueError(
+            f'`--out` should be a new .py file, but got {path!r}, which '
+            f'{"exists" if osp.exists(path) else "is none"}. Choose another '
+            'name, or remove it.'
+        )
+
+
 def check_config(cfg: Config, args: argparse.Namespace) -> None:
     """Refuse what cannot be converted.
 
@@ -200,6 +217,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     # of hosts, about settings that do not matter here
     warnings.simplefilter('ignore')
+    check_out(args.out)
     cfg = read_training(args.config)
     check_config(cfg, args)
     workload = read_arguments(cfg, args)
@@ -218,13 +236,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     local = dict(
         local_modules=dict(boundaries=list(plan.boundaries), **aux_nets)
     )
-    if context_supply is not None:
+    if context_supply is not None and plan.boundaries:
         local['context_supply'] = context_supply
     changes = dict(
         local=local,
         backbone=backbone,
         optim_wrapper=make_optim_wrapper(cfg, args),
-        model_wrapper_cfg=dict(type='LocalDistributedDataParallel'),
+        model_wrapper_cfg=dict(
+            _delete_=True, type='LocalDistributedDataParallel'
+        ),
         default_hooks=dict(
             checkpoint=dict(type='SafeCheckpointHook'),
             setup_check=dict(type='SetupCheckHook'),
@@ -235,6 +255,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         changes['train_dataloader'] = dict(batch_size=args.batch)
     shape = ' x '.join(map(str, workload.input_shape))
     header = f'{args.method}, planned for {shape}\n{plan.describe()}'
+    if args.size:
+        header += '\nThe size of images is not set here, but by the base.'
     write_config(args.out, header, args.config, changes)
     print(f'{plan.describe()}\nwrote {args.out}')
 

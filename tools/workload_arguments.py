@@ -4,7 +4,12 @@ import argparse
 
 from mmengine.config import Config
 
-from localsup_mm.planning import Workload, parse_image_size, read_workload
+from localsup_mm.planning import (
+    Workload,
+    parse_bytes,
+    parse_image_size,
+    read_workload,
+)
 
 
 def add_workload_arguments(
@@ -45,7 +50,8 @@ def add_workload_arguments(
     parser.add_argument(
         '--size',
         metavar='HxW',
-        help='of the images; default: as the config says',
+        help='of the images, to plan for; default: as the config says; it is '
+        'not written to a config',
     )
     parser.add_argument(
         '--amp', action='store_true', default=None, help='mixed precision'
@@ -79,6 +85,8 @@ def read_arguments(cfg: Config, args: argparse.Namespace) -> Workload:
     Raises:
         ValueError: As :func:`read_workload`.
     """
+    if args.budget is not None:
+        parse_bytes(args.budget, '--budget')
     return read_workload(
         cfg,
         args.batch,

@@ -196,6 +196,7 @@ class LocalBackwardMixin:
             if self.step_each_module
             else 'No parameter was'
         )
+        clip = '' if self.step_each_module else 'with clip_grad, '
         # each term before their sum, so that the message names the term
         for key, value in sorted(zip(self._local_losses, values), key=_is_sum):
             if not math.isfinite(value):
@@ -204,7 +205,7 @@ class LocalBackwardMixin:
                     f'`{key}` of {name} should be finite, but got {value}. '
                     f'{changed} changed in this iteration: resume '
                     'from a checkpoint before it with a lower learning rate, '
-                    'with clip_grad, or without AMP.'
+                    f'{clip}or without AMP.'
                 )
             self.message_hub.update_scalar(f'train/{key}', value)
         self._local_losses = {}

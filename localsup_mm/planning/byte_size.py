@@ -44,8 +44,8 @@ def parse_bytes(size: Union[int, str], argument: str = 'budget') -> int:
         found = round(float(match[1]) * _UNITS[match[2].upper()])
     if not isinstance(found, int) or isinstance(found, bool) or found <= 0:
         raise ValueError(
-            f'`{argument}` should be bytes or a number with a unit, but got '
-            f"{size!r}. Write e.g. '8GiB' or '500MiB'."
+            f'`{argument}` should be a number with a unit, or an int of '
+            f"bytes, but got {size!r}. Write e.g. '8GiB' or '500MiB'."
         )
     return found
 

@@ -1,6 +1,5 @@
 """What a config trains, without its data."""
 
-import copy
 import math
 from dataclasses import replace
 from functools import partial
@@ -9,13 +8,10 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, OPTIMIZERS, DefaultScope
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 from torch.optim import Optimizer
 
-from ..engine import check_model
-from ..models.checkpoints import set_checkpoints
 from .data_samples import (
     DATA_DEPENDENT,
     HOSTS,
@@ -23,6 +19,7 @@ from .data_samples import (
     loads_masks,
 )
 from .fake_step import depends_on_data
+from .host_model import build_host_model
 from .image_size import find_image_size
 from .workload import Workload
 
@@ -64,6 +61,13 @@ def read_training(path: str) -> Config:
             f'{path!r} with {sorted(cfg.keys())}. Choose the config of a '
             'training, e.g. one below configs/infopro.'
         )
+    for part in (cfg.model.backbone, cfg.optim_wrapper):
+        if not isinstance(part.get('type', ''), str):
+            raise ValueError(
+                '`config` should name types by strings, but got '
+                f'{part.type!r} in {path!r}. Configs with read_base() are not '
+                'supported: write one without.'
+            )
     return cfg
 
 
@@ -87,8 +91,8 @@ def read_workload(
             to None: see :func:`find_image_size`.
         amp (bool, optional): Mixed precision. Defaults to None: as
             ``optim_wrapper`` says.
-        with_cp (bool, optional): Let all layers checkpoint that can, or
-            none. Defaults to None: as the config says.
+        with_cp (bool, optional): See :func:`build_host_model`. Defaults to
+            None: as the config says.
         step_each_module (bool, optional): As :class:`LocalOptimWrapper`.
             Defaults to None: as ``optim_wrapper`` says.
         is_local (bool): Whether with its local modules, if it has some.
@@ -103,23 +107,17 @@ def read_workload(
     host = cfg.get('default_scope')
     make_data_samples = find_data_samples(host, loads_masks(cfg))
     wrapper = cfg.optim_wrapper
-    model_cfg = copy.deepcopy(cfg.model)
-    is_local = is_local and 'local_modules' in model_cfg.backbone
-    if 'local_modules' in model_cfg.backbone and not is_local:
-        model_cfg.backbone = model_cfg.backbone.backbone
-    if 'data_preprocessor' in cfg:
-        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with DefaultScope.overwrite_default_scope(host):
-        model = revert_sync_batchnorm(MODELS.build(model_cfg))
-    if is_local:
-        check_model(model)  # gives the decoders mean and std
-    if with_cp is not None:
-        set_checkpoints(model, with_cp)
+    model = build_host_model(cfg, with_cp, is_local)
     height, width = image_size or find_image_size(cfg)
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1) or 1
     size = (math.ceil(side / divisor) * divisor for side in (height, width))
     if batch_size is None:
         batch_size = cfg.train_dataloader.batch_size
+    if batch_size < 1:
+        raise ValueError(
+            f'`batch_size` should be at least 1, but got {batch_size}. Leave '
+            'it out for that of the config.'
+        )
     if amp is None:
         amp = 'Amp' in str(wrapper.get('type'))
     if step_each_module is None:

@@ -42,7 +42,13 @@ def default_aux_nets(
             f'{host!r}. Give the aux nets in local_modules yourself.'
         )
     size = image_size or find_image_size(cfg)
-    return _MAKERS[host](size, find_num_classes(cfg))
+    aux_nets = _MAKERS[host](size, find_num_classes(cfg))
+    if 'MultiLabel' in str((cfg.model.get('head') or {}).get('type')):
+        aux_nets['aux_head'].update(
+            type='mmpretrain.MultiLabelLinearClsHead',
+            loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True),
+        )
+    return aux_nets
 
 
 def find_num_classes(cfg: Config) -> int:

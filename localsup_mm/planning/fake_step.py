@@ -16,7 +16,8 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from ..models import LocalModule, LocalStep, lend_step
+from ..engine.module_step import step_module
+from ..models import LocalModule, LocalStep, lend_step, local_parameters
 from ..models.local_step import replaced_method
 from .hollow_ops import HollowOps, real_loss, to_real
 from .workload import Workload
@@ -48,6 +49,12 @@ class FakeStep:
         self._is_split = is_split = workload.is_data_dependent
         self.model = self._copy_split() if is_split else self._copy()
         self.model.train()
+        self._parameters = {
+            local_module: set(parameters)
+            for local_module, parameters in local_parameters(
+                self.model
+            ).items()
+        }
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = workload.make_optimizer(parameters)
         with nullcontext() if is_split else self.fake:
@@ -106,8 +113,11 @@ class FakeStep:
             with real():
                 loss.backward()
             if self.workload.step_each_module:
-                self.optimizer.step()
-                self.optimizer.zero_grad()
+                step_module(
+                    self.optimizer,
+                    self._parameters[local_module],
+                    local_module.name,
+                )
         torch.clear_autocast_cache()
 
     def _make_hollow(self) -> Iterator[tuple[nn.Module, str, Callable]]:

@@ -49,15 +49,17 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
     for transform in find_transforms(cfg):
         name = str(transform['type']).rsplit('.', 1)[-1]
         names.append(name)
-        if name in _CROPS and transform.get('crop_type') is None:
+        crop_type = transform.get('crop_type', 'absolute')
+        if name in _CROPS and crop_type == 'absolute':
             crops.append(_to_size(transform.get(_CROPS[name])))
         elif name in _RESIZES:
             scales = transform.get(_RESIZES[name])
-            if scales and not isinstance(scales, (list, set)):
+            if _is_one_size(scales):
                 scales = [scales]
             for scale in scales or []:
                 height, width = _to_size(scale)[::-1]
-                if transform.get('keep_ratio', True):
+                # as its random variants, Resize itself does not by default
+                if transform.get('keep_ratio', name != 'Resize'):
                     height, width = sorted((height, width))
                 resizes.append((height, width))
     if crops:
@@ -97,6 +99,11 @@ def _find_typed(cfg: Any) -> Iterator[dict]:
     if isinstance(cfg, (list, tuple)):
         for value in cfg:
             yield from _find_typed(value)
+
+
+def _is_one_size(value: Any) -> bool:
+    is_pair = isinstance(value, (list, tuple)) and len(value) == 2
+    return isinstance(value, int) or (is_pair and isinstance(value[0], int))
 
 
 def _to_size(value: Any) -> tuple[int, int]:

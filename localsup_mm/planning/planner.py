@@ -94,8 +94,9 @@ class Planner:
         if not self.names:
             raise ValueError(
                 '`backbone` should have boundaries between trainable layers, '
-                f'but got {type(backbone).__name__} without one. Train it '
-                'end to end, or freeze less.'
+                f'but got {type(backbone).__name__} without one: no block of '
+                'it returns one Tensor that all later ones depend on, or what '
+                'lies before is frozen. Train it end to end.'
             )
         self.profile = profile_step(workload, trace, self.names)
         parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
@@ -142,7 +143,7 @@ class Planner:
             raise ValueError(
                 f'`num_local_modules` should be from 1 to {highest} for '
                 f'{type(self.workload.model.backbone).__name__}, but got '
-                f'{num_local_modules!r}. Choose fewer.'
+                f'{num_local_modules!r}. Choose one of those.'
             )
         choices = find_choices(self.model, num_local_modules)
         if memory_budget is not None:

@@ -1,24 +1,26 @@
 """``boundaries='auto'`` in a config."""
 
+from inspect import signature
 from typing import Optional
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
+from ..models import LocalModule, expand_local_modules
 from .config_workload import read_workload
 from .planner import Plan, Planner
 
-__all__ = ['resolve_auto']
+__all__ = ['CONDITIONS', 'resolve_auto']
 
-_CONDITIONS = ('num_local_modules', 'memory_budget', 'input_shape')
+CONDITIONS = ('num_local_modules', 'memory_budget', 'input_shape')
 
 
 def resolve_auto(cfg: Config) -> Optional[Plan]:
     """Choose the boundaries that a config leaves open.
 
     ``local_modules=dict(boundaries='auto', ...)`` becomes a list of names,
-    the same each time, which is logged and so written into the saved config.
+    the same each time, which is printed and written into the saved config.
     Besides the aux nets it takes ``num_local_modules=K`` or
     ``memory_budget='8GiB'`` (without both: the lowest memory), and
     ``input_shape=(B, 3, H, W)`` where the config does not say it.
@@ -39,6 +41,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         or local_modules.get('boundaries') != 'auto'
     ):
         return None
+    _check(local_modules)
     shape = local_modules.get('input_shape')
     workload = read_workload(
         cfg,
@@ -48,7 +51,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     aux_nets = {
         key: value
         for key, value in local_modules.items()
-        if key != 'boundaries' and key not in _CONDITIONS
+        if key != 'boundaries' and key not in CONDITIONS
     }
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         plan = Planner(
@@ -57,11 +60,42 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
             local_modules.get('num_local_modules'),
             local_modules.get('memory_budget'),
         )
-    for key in _CONDITIONS:
+    for key in CONDITIONS:
         local_modules.pop(key, None)
     local_modules.boundaries = list(plan.boundaries)
+    if not plan.boundaries:
+        # nothing to supply with context
+        backbone.pop('context_supply', None)
     print_log(
         f'boundaries={local_modules.boundaries}\n{plan.describe()}',
         logger='current',
     )
     return plan
+
+
+def _check(local_modules: dict) -> None:
+    """Check what is beside ``boundaries='auto'``."""
+    known = {
+        *signature(expand_local_modules).parameters,
+        *signature(LocalModule).parameters,
+        *CONDITIONS,
+    } - {'options', 'boundary', 'name', 'earlier', 'partition'}
+    unknown = sorted(set(local_modules) - known)
+    if unknown:
+        raise ValueError(
+            "`local_modules` should have known keys with boundaries='auto', "
+            f'but got {unknown}. There are {sorted(known)}; those of a config '
+            'that is inherited go away with _delete_=True.'
+        )
+    if isinstance(local_modules.get('loss_weights'), str):
+        raise ValueError(
+            '`loss_weights` should be ((a, b), (c, d)) with boundaries='
+            f"'auto', but got {local_modules.loss_weights!r}, which is for "
+            'certain K. Write them out.'
+        )
+    shape = local_modules.get('input_shape')
+    if shape is not None and len(shape) != 4:
+        raise ValueError(
+            f'`input_shape` should be (B, 3, H, W), but got {shape!r}. Write '
+            'all four, or leave it out for that of the config.'
+        )

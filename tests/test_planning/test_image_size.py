@@ -1,6 +1,7 @@
 """Height and width of images, from a text or a config."""
 
 import pytest
+from mmengine.config import Config
 from processes import ROOT
 
 from localsup_mm.planning import (
@@ -52,3 +53,45 @@ def test_no_image_size():
     cfg.train_dataloader.dataset.pipeline = []
     with pytest.raises(ValueError, match=r'pipeline.*--size HxW'):
         find_image_size(cfg)
+
+
+RESIZE = dict(type='RandomResize', scale=(1333, 800))
+CHOICE = dict(type='RandomChoiceResize', scales=[(640, 480), (320, 240)])
+
+
+@pytest.mark.parametrize(
+    ('pipeline', 'size'),
+    [
+        # in a file of JSON a tuple is a list
+        ([dict(RESIZE, scale=[1333, 800])], (800, 1333)),
+        ([dict(type='Resize', scale=(480, 640))], (640, 480)),
+        ([dict(type='Resize', scale=224)], (224, 224)),
+        ([CHOICE], (480, 640)),
+        (
+            [
+                RESIZE,
+                dict(
+                    type='RandomCrop',
+                    crop_size=(512, 512),
+                    crop_type='absolute',
+                ),
+            ],
+            (512, 512),
+        ),
+        (
+            [
+                RESIZE,
+                dict(
+                    type='RandomCrop',
+                    crop_size=(0.5, 0.5),
+                    crop_type='relative',
+                ),
+            ],
+            (800, 1333),
+        ),
+    ],
+)
+def test_size_of_a_pipeline(pipeline, size):
+    dataset = dict(type='A', pipeline=pipeline)
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    assert find_image_size(cfg) == size

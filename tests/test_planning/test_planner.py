@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -189,3 +190,26 @@ def test_frozen_stages_save_nothing():
         {**SMALL_MASK_RCNN, 'model.backbone.frozen_stages': 0},
     )
     assert learning.profile.peak > frozen.profile.peak
+
+
+def test_optimizer_that_cannot_step_each_module():
+    workload = replace(
+        make_planner(DEEPLAB).workload,
+        step_each_module=True,
+        make_optimizer=Counting,
+    )
+    planner = Planner(workload, make_planner(DEEPLAB).aux_nets)
+    with pytest.raises(ValueError, match=r'`optimizer`.*got Counting'):
+        planner.evaluate(['layer2'])
+
+
+class Counting(torch.optim.SGD):
+    """Keeps count for all parameters."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.1)
+
+    def step(self):
+        for group in self.param_groups:
+            group['step'] = group.get('step', 0) + 1
+        super().step()

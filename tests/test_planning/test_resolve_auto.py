@@ -58,6 +58,29 @@ def test_budget_and_input_shape():
 
 
 @pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ("memory_bugdet='1GiB'", r"known keys.*\['memory_bugdet'\]"),
+        ("partition='resnet32'", r"\['partition'\].*_delete_=True"),
+        ("loss_weights='resnet32_cifar10'", r"`loss_weights`.*'resnet32_cif"),
+        ('input_shape=(4, 3, 32)', r'\(B, 3, H, W\), but got \(4, 3, 32\)'),
+        ('input_shape=(0, 3, 32, 32)', r'`batch_size` should.*got 0'),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_auto(make_config(settings))
+
+
+def test_no_context_without_local_modules():
+    cfg = make_config("memory_budget='1TiB'")
+    cfg.model.backbone.context_supply = dict(mode='r1e')
+    assert resolve_auto(cfg).boundaries == ()
+    init_default_scope('mmpretrain')
+    MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize(
     'config',
     ['e2e/resnet32_cifar10.py', 'infopro/resnet32_k4_softmax_cifar10.py'],
 )

@@ -341,3 +341,15 @@ def test_macs_of_attention():
 def test_pareto_front():
     points = dict(d=(3, 1), c=(2, 2), b=(2, 1), a=(1, 3))
     assert find_pareto_front(points) == ['a', 'b']
+
+
+def test_step_of_each_module(write):
+    """It is one of local modules: end to end has the host's wrapper."""
+    step = "optim_wrapper = dict(type='LocalOptimWrapper', {})\n"
+    words = ('--batch', '4', '--rounds', '0', '--methods', 'infopro')
+    peaks = []
+    for setting in ('', 'step_each_module=True'):
+        methods = compare(write(CLASSIFIER + step.format(setting)), *words)
+        peaks.append([m['peak_memory'] for m in methods['methods'].values()])
+    assert peaks[0][0] == peaks[1][0]
+    assert peaks[1][1] <= peaks[0][1]

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 from processes import ROOT, read_scalars, run_tool
 from torch.utils.data import Dataset
@@ -158,6 +158,7 @@ def test_settings_are_written(tmp_path):
     assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
     assert cfg.optim_wrapper.optimizer.type == 'SGD'
     assert cfg.custom_imports.imports == ['localsup_mm']
+    words[-1] = out = str(tmp_path / 'other.py')
     localize.main(words)
     cfg = Config.fromfile(out)
     assert 'with_cp' not in cfg.model.backbone.backbone
@@ -210,4 +211,44 @@ def test_optimizer_wrapper_without_a_local_form(tmp_path):
     path = tmp_path / 'net.py'
     path.write_text(f"_base_ = ['{FCN}']\noptim_wrapper = dict(type='Other')")
     with pytest.raises(ValueError, match=r"`optim_wrapper`.*'Other'"):
+        localize.main([str(path), '--lowest', '-o', str(tmp_path / 'o.py')])
+
+
+def test_nothing_is_lost(tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text(f"_base_ = ['{FCN}']")
+    for out in (path, tmp_path / 'net.json', tmp_path):
+        with pytest.raises(ValueError, match=r'`--out` should be a new \.py'):
+            localize.main([str(path), '--lowest', '-o', str(out)])
+    assert 'fcn' in path.read_text()
+
+
+def test_budget_above_end_to_end(tmp_path):
+    """No cut, and so no context: the host itself."""
+    out = str(tmp_path / 'my.py')
+    base = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+    words = ['--method', 'contsup', '--budget', '8GiB', '--batch', '2']
+    localize.main([base, *words, '-o', out])
+    cfg = Config.fromfile(out)
+    init_default_scope('mmpretrain')
+    assert not MODELS.build(cfg.model).backbone.local_supervision.local_modules
+
+
+def test_several_labels(tmp_path):
+    out = str(tmp_path / 'my.py')
+    words = ['--num-local-modules', '2', '--batch', '2', '-o', out]
+    localize.main(['mmpretrain::vgg/vgg16_8xb16_voc.py', *words])
+    aux_head = Config.fromfile(out).model.backbone.local_modules.aux_head
+    assert aux_head.type == 'mmpretrain.MultiLabelLinearClsHead'
+
+
+def test_lazy_config(tmp_path):
+    path = tmp_path / 'lazy.py'
+    path.write_text(
+        'from mmengine.optim import OptimWrapper\n'
+        "default_scope = 'mmseg'\n"
+        "model = dict(backbone=dict(type='ResNet'))\n"
+        'optim_wrapper = dict(type=OptimWrapper)\n'
+    )
+    with pytest.raises(ValueError, match=r'types by strings.*read_base'):
         localize.main([str(path), '--lowest', '-o', str(tmp_path / 'o.py')])

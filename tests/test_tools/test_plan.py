@@ -57,7 +57,7 @@ def test_aux_nets_of_the_config(capsys):
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['--budget', 'much'], r"`memory_budget`.*'much'"),
+        (['--budget', 'much'], r"`--budget`.*'much'"),
         (['--budget', '1MiB'], r'`memory_budget` should be at least \d'),
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),

@@ -6,10 +6,11 @@
 From a locally supervised config these are derived, all of the same network
 and on the same random batch:
 
-- ``e2e``: the host's end-to-end training; what the others are compared with;
+- ``e2e``: the host's end-to-end training without checkpoints, also where the
+  config has them; what the others are compared with;
 - ``with_cp``: the same with activation checkpoints;
-- ``infopro``: the config as it is, named after its folder below ``configs``,
-  else ``local``; and ``infopro+with_cp``;
+- ``infopro``: the config, likewise without; named after its folder below
+  ``configs``, else ``local``; and ``infopro+with_cp``;
 - ``greedy``, if asked for: the config without decoders; ``greedy+with_cp``.
 
 From an end-to-end config, the first two. Peak memory is what torch's allocator
@@ -179,7 +180,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     num_images = args.batch or cfg.train_dataloader.batch_size
     size = args.size or find_image_size(cfg)
-    amp = args.amp or 'Amp' in cfg.optim_wrapper.get('type', '')
+    amp = args.amp or 'Amp' in str(cfg.optim_wrapper.get('type'))
     methods = choose_methods(
         derive_methods(cfg, name_method(args.config)), args.methods
     )

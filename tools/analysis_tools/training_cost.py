@@ -74,6 +74,8 @@ def build_optim_wrapper(
     """Build the optimizer of a method's config, at a learning rate of 0."""
     settings = copy.deepcopy(method.cfg.optim_wrapper)
     prefix = 'Local' if method.is_local else ''
+    if not method.is_local:
+        settings.pop('step_each_module', None)
     settings.type = f'{prefix}{"Amp" if amp else ""}OptimWrapper'
     if settings.type == 'AmpOptimWrapper' and get_device() == 'cpu':
         settings.type = 'PlainCpuAmpOptimWrapper'

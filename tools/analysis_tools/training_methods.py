@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import init_default_scope
 from torch import nn
 
-from localsup_mm.models.checkpoints import set_checkpoints
-from localsup_mm.planning import read_training
+from localsup_mm.planning import (
+    build_host_model,
+    drop_pretrained,
+    read_training,
+    resolve_auto,
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Method:
     Args:
         cfg (Config): The whole config, of a locally supervised model or of
             a plain one.
-        with_cp (bool): Whether all layers of the host that can checkpoint
-            their activations do, or none does. Defaults to False.
+        with_cp (bool): Whether the backbone is told to checkpoint its
+            activations, or no layer does. Defaults to False.
     """
 
     cfg: Config
@@ -52,7 +55,8 @@ def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
     """
     cfg = read_training(path)
     init_default_scope(cfg.default_scope)
-    _drop_pretrained(cfg.model)
+    drop_pretrained(cfg.model)
+    resolve_auto(cfg)
     if 'data_preprocessor' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     preprocessor = cfg.model.get('data_preprocessor') or {}
@@ -119,10 +123,7 @@ def build_model(method: Method) -> nn.Module:
         nn.Module: On the CPU, in training mode.
     """
     init_default_scope(method.cfg.default_scope)
-    model = MODELS.build(copy.deepcopy(method.cfg.model))
-    model = revert_sync_batchnorm(model)
-    set_checkpoints(model, method.with_cp)
-    return model.train()
+    return build_host_model(method.cfg, method.with_cp).train()
 
 
 def _has_decoders(local_modules: Any) -> bool:
@@ -139,19 +140,3 @@ def _without_decoders(cfg: Config) -> Config:
     for local_module in local_modules:
         local_module.decoder = None
     return cfg
-
-
-def _drop_pretrained(cfg: Any) -> None:
-    if isinstance(cfg, (list, tuple)):
-        for value in cfg:
-            _drop_pretrained(value)
-    elif isinstance(cfg, dict):
-        if cfg.get('pretrained') is not None:
-            cfg['pretrained'] = None
-        init_cfg = cfg.get('init_cfg') or []
-        if isinstance(init_cfg, dict):
-            init_cfg = [init_cfg]
-        if any(init['type'] == 'Pretrained' for init in init_cfg):
-            cfg['init_cfg'] = None
-        for value in cfg.values():
-            _drop_pretrained(value)
