@@ -38,7 +38,13 @@ HOST_CONFIGS = [
     ('mmpretrain::densenet/densenet121_4xb256_in1k', 'greedy', 64),
     ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'infopro', 224),
     ('mmpretrain::regnet/regnetx-400mf_8xb128_in1k', 'dgl', 64),
-    ('mmpretrain::vgg/vgg11bn_8xb32_in1k', 'contsup', 224),
+    # of 500 MB
+    pytest.param(
+        'mmpretrain::vgg/vgg11bn_8xb32_in1k',
+        'contsup',
+        224,
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
