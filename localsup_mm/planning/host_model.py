@@ -69,7 +69,8 @@ def drop_pretrained(cfg: Any) -> None:
         init_cfg = cfg.get('init_cfg') or []
         if isinstance(init_cfg, dict):
             init_cfg = [init_cfg]
-        if any(init['type'] == 'Pretrained' for init in init_cfg):
+        # PVTv2's says no type
+        if any('checkpoint' in init for init in init_cfg):
             cfg['init_cfg'] = None
         for value in cfg.values():
             drop_pretrained(value)
