@@ -163,8 +163,26 @@ def make_optim_wrapper(cfg: Config, args: argparse.Namespace) -> dict:
         changes['step_each_module'] = True
         if kind == _AMP:
             # a loss scale would skip the step of all modules at once
-            changes.update(dtype='bfloat16', loss_scale=dict(enabled=False))
+            changes['dtype'] = 'bfloat16'
+            changes['loss_scale'] = replacing(
+                cfg.optim_wrapper, 'loss_scale', dict(enabled=False)
+            )
     return changes
+
+
+def replacing(base: dict, key: str, value: dict) -> dict:
+    """A setting that takes the place of an inherited one.
+
+    Args:
+        base (dict): What is inherited.
+        key (str): Of the setting.
+        value (dict): The setting.
+
+    Returns:
+        dict: With ``_delete_`` where there is one; elsewhere mmengine would
+        leave that in the config.
+    """
+    return dict(_delete_=True, **value) if key in base else value
 
 
 def find_imports(cfg: Config) -> list[str]:
@@ -242,8 +260,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         local=local,
         backbone=backbone,
         optim_wrapper=make_optim_wrapper(cfg, args),
-        model_wrapper_cfg=dict(
-            _delete_=True, type='LocalDistributedDataParallel'
+        model_wrapper_cfg=replacing(
+            cfg,
+            'model_wrapper_cfg',
+            dict(type='LocalDistributedDataParallel'),
         ),
         default_hooks=dict(
             checkpoint=dict(type='SafeCheckpointHook'),

@@ -135,7 +135,6 @@ class _Recorder:
             for name in names
         ]
         self.inputs: dict[str, dict[int, int]] = {}
-        self.stretch = n + 1
 
     def attach(self, stack: ExitStack) -> None:
         hook = self.backbone.register_forward_pre_hook(self._at_start)

@@ -258,3 +258,22 @@ def test_lazy_config(tmp_path):
     )
     with pytest.raises(ValueError, match=r'types by strings.*read_base'):
         localize.main([str(path), '--lowest', '-o', str(tmp_path / 'o.py')])
+
+
+def test_inherited_settings_are_replaced(tmp_path):
+    name = 'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512'
+    base, out = tmp_path / 'base.py', tmp_path / 'my.py'
+    base.write_text(
+        f"_base_ = ['{name}.py']\n"
+        "model_wrapper_cfg = dict(type='Other', auto_wrap_policy='a')\n"
+    )
+    words = ['--num-local-modules', '2', '--batch', '2', '--size', '64x64']
+    localize.main([str(base), *words, '--step-each-module', '-o', str(out)])
+    cfg = Config.fromfile(out)
+    wrapper = dict(type='LocalDistributedDataParallel')
+    assert cfg.model_wrapper_cfg == wrapper
+    # the host says 'dynamic'
+    assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
+    out.unlink()
+    localize.main([f'{name}.py', *words, '-o', str(out)])
+    assert Config.fromfile(out).model_wrapper_cfg == wrapper
