@@ -2,14 +2,14 @@
 
 import argparse
 import os
-import os.path as osp
 
 # Before torch 2.6 torch.load runs what a checkpoint tells it to, unless:
 os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from run_arguments import merge_run_arguments, parse_run_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.engine import check_data, check_weights, read_checkpoint
@@ -20,7 +20,6 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='the dir to save the metrics')
     parser.add_argument(
         '--out',
         help='the dir (segmentation) or .pkl file (detection, '
@@ -40,24 +39,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='test-time augmentation: several scales and flip',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config: key=value, key=a,b or '
-        'key="[(a,b),(c,d)]", without white space',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    # torch.distributed.launch passes --local-rank
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_run_arguments(parser)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -70,15 +52,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         ValueError: If an argument does not fit the config.
     """
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = osp.join(
-            'work_dirs', osp.splitext(osp.basename(args.config))[0]
-        )
+    merge_run_arguments(cfg, args)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         hook = cfg.default_hooks.setdefault('visualization', ConfigDict())

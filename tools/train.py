@@ -2,16 +2,16 @@
 
 import argparse
 import os
-import os.path as osp
 
 # Before torch 2.6 torch.load runs what a checkpoint tells it to, unless:
 os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
+from run_arguments import merge_run_arguments, parse_run_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.engine import check_data, read_checkpoint
@@ -26,7 +26,6 @@ AMP_TYPES = {
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='train config file path')
-    parser.add_argument('--work-dir', help='the dir to save logs and models')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -44,24 +43,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the batch size, linearly',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config: key=value, key=a,b or '
-        'key="[(a,b),(c,d)]", without white space',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    # torch.distributed.launch passes --local-rank
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_run_arguments(parser)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -74,15 +56,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         ValueError: If an argument does not fit the config.
     """
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = osp.join(
-            'work_dirs', osp.splitext(osp.basename(args.config))[0]
-        )
+    merge_run_arguments(cfg, args)
     if args.amp:
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
         if wrapper not in (*AMP_TYPES, *AMP_TYPES.values()):
