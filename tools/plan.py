@@ -77,6 +77,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             workload,
             find_aux_nets(cfg, workload.input_shape[2:]),
             cfg.model.backbone.get('context_supply'),
+            cfg.model.backbone.get('input_size'),
         )
         if args.boundaries is not None:
             plan = planner.evaluate(args.boundaries)

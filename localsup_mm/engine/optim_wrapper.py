@@ -21,6 +21,7 @@ from .module_step import (
     check_settings,
     step_module,
 )
+from .outside_autocast import outside_autocast
 from .setup_check import check_gradients, check_model
 
 __all__ = ['LocalAmpOptimWrapper', 'LocalBackwardMixin', 'LocalOptimWrapper']
@@ -128,13 +129,8 @@ class LocalBackwardMixin:
         """
         loss, log_vars = bare.parse_losses(losses)
         count = self._inner_count
-        # Reentrant checkpoints run forward without gradients, and fill
-        # autocast's weight cache with copies that lead nowhere (torch 2.4; no
-        # longer in 2.12). In a host's iteration it is gone by the backward.
-        torch.clear_autocast_cache()
-        with torch.autocast(loss.device.type, enabled=False):
+        with outside_autocast(loss.device.type):
             self.backward(self.scale_loss(loss))
-        torch.clear_autocast_cache()
         self._inner_count = count
         for key, value in log_vars.items():
             self._local_losses[f'{local_module.name}.{key}'] = value.detach()
@@ -149,7 +145,7 @@ class LocalBackwardMixin:
         if self.step_each_module:
             self._report_local_losses()
             self._finish_reductions()
-            with torch.autocast(loss.device.type, enabled=False):
+            with outside_autocast(loss.device.type):
                 step_module(
                     self.optimizer,
                     self._parameters[local_module],

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import (
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from ..engine.module_step import step_module
+from ..engine.outside_autocast import outside_autocast
 from ..models import LocalModule, LocalStep, lend_step, local_parameters
 from ..models.local_step import replaced_method
 from .hollow_ops import HollowOps, real_loss, to_real
@@ -33,15 +34,23 @@ class FakeStep:
 
     Args:
         workload (Workload): Its model is copied, not changed.
+        after_module (Callable, optional): Called, without arguments, when
+            a local module but the last has learnt. Defaults to None.
 
     Attributes:
         fake (FakeTensorMode): Of its tensors.
         model (nn.Module): The copy, in training mode.
         optimizer (Optimizer): Of its trainable parameters.
+        batch (tuple[Tensor, Any]): Images and labels of the last iteration.
     """
 
-    def __init__(self, workload: Workload) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        after_module: Optional[Callable[[], None]] = None,
+    ) -> None:
         self.workload = workload
+        self._after_module = after_module
         # helper tensors that a backbone makes in a backward are real
         self.fake = FakeTensorMode(
             shape_env=ShapeEnv(), allow_non_fake_inputs=True
@@ -92,10 +101,11 @@ class FakeStep:
 
     def compute_loss(self) -> Tensor:
         """Forward pass, with the backwards of the local modules in it."""
-        inputs, data_samples = make_batch(self.workload, self.fake)
+        # lives on until the next one, as in a host's train_step
+        self.batch = make_batch(self.workload, self.fake)
         step = LocalStep(self._local_backward)
         with lend_step(self.model, step), self.workload.autocast():
-            losses = self.model(inputs, data_samples, mode='loss')
+            losses = self.model(*self.batch, mode='loss')
             return self.model.parse_losses(losses)[0]
 
     def run(self) -> None:
@@ -105,11 +115,9 @@ class FakeStep:
         self.optimizer.zero_grad()
 
     def _local_backward(self, local_module: nn.Module, losses: dict) -> None:
-        # as LocalOptimWrapper: outside autocast, whose cache of weights
-        # would keep those of all local modules
         loss = self.model.parse_losses(losses)[0]
         real = unset_fake_temporarily if self._is_split else nullcontext
-        with torch.autocast('cpu', enabled=False):
+        with outside_autocast('cpu'):
             with real():
                 loss.backward()
             if self.workload.step_each_module:
@@ -118,7 +126,8 @@ class FakeStep:
                     self._parameters[local_module],
                     local_module.name,
                 )
-        torch.clear_autocast_cache()
+        if self._after_module is not None:
+            self._after_module()
 
     def _make_hollow(self) -> Iterator[tuple[nn.Module, str, Callable]]:
         """What stands between fake backbone and real heads."""

@@ -90,33 +90,30 @@ class MemoryModel:
     def _add_up(self, a: int, b: int) -> int:
         p = self.profile
         inside = range(a + 1, b + 1)
-        parts = [
-            *(p.forward_peaks[i] for i in inside),
-            *(self._backward_peak(i, b) for i in inside),
-        ]
+        forward = [p.forward_peaks[i] + self._left(a, i - 1) for i in inside]
+        backward = [self._backward_peak(i, b) for i in inside]
         if b == self.end:
-            parts.append(p.gradients[-1] - p.gradients[a] + p.forward[a])
+            update = p.gradients[-1] - p.gradients[a] + p.update
+            forward.append(p.forward[a] + update)
         else:
             later = p.gradients[-1] - p.gradients[b]
             aux = self._aux[b]
-            parts[len(inside) :] = [
-                part - later + aux.parameters for part in parts[len(inside) :]
-            ]
-            parts.append(p.forward[b] + aux.peak)
+            backward = [peak - later + aux.parameters for peak in backward]
+            backward.append(p.forward[b] + aux.peak)
         return (
-            max(parts)
+            max(*forward, max(backward) + self._left(a, b))
             - p.forward[a]
             + p.forward[0]
             + p.gradients[a] * self._keeps_gradients
-            + self._left_at(a)
         )
 
-    def _left_at(self, a: int) -> int:
-        """What the local modules before a place leave."""
+    def _left(self, a: int, i: int) -> int:
+        """What the local modules before place a leave, as of place i."""
         if a == 0:
             return 0
         p = self.profile
-        return sum({**p.kept[a], p.outputs[a][0]: p.outputs[a][1]}.values())
+        left = {key: p.kept[a][key] for key in p.kept[a].keys() & p.kept[i]}
+        return sum({**left, p.outputs[a][0]: p.outputs[a][1]}.values())
 
     def _backward_peak(self, i: int, b: int) -> int:
         """In stretch i of a local module that ends at place b.
@@ -135,6 +132,6 @@ class MemoryModel:
         else:
             kept.update([p.outputs[b]])
             kept.update(p.inputs[b])
-        peaks = p.held_peaks if i == b else p.backward_peaks
         extra = sum(size for key, size in kept.items() if key not in live)
+        peaks = p.held_peaks if i == b else p.backward_peaks
         return peaks[i] + extra

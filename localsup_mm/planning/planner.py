@@ -20,7 +20,7 @@ from .workload import Workload
 
 __all__ = ['Plan', 'Planner']
 
-# Peaks so close are equal: the model is not more precise.
+# Above the lowest peak by so little, fewer MACs are worth more.
 _TIE = 0.01
 
 
@@ -30,19 +30,22 @@ class Plan:
 
     Args:
         boundaries (tuple[str]): The K - 1 boundaries.
-        peak_memory (int): Bytes, of an iteration with them.
+        module_peaks (tuple[int]): Bytes while each local module trains, as
+            counted; the last with neck and heads.
         end_to_end (int): Bytes, of an end-to-end iteration.
         extra_macs (float): Multiply-accumulates that aux nets, and context,
             add to the network's forward pass, as a fraction.
-        module_peaks (tuple[int]): Bytes while each local module trains, as
-            predicted; empty where a boundary was no candidate.
     """
 
     boundaries: tuple[str, ...]
-    peak_memory: int
+    module_peaks: tuple[int, ...]
     end_to_end: int
     extra_macs: float
-    module_peaks: tuple[int, ...]
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes, of an iteration with them."""
+        return max(self.module_peaks)
 
     def describe(self) -> str:
         """Say it in words, on several lines."""
@@ -74,6 +77,8 @@ class Planner:
             arguments of :func:`expand_local_modules`.
         context_supply (dict, optional): See :func:`supervise_locally`; it
             counts in what is measured, not in the choice. Defaults to None.
+        trace_size (tuple[int, int], optional): ``input_size`` of
+            :func:`trace_backbone`. Defaults to None.
 
     Raises:
         ValueError: If the backbone cannot be cut.
@@ -84,12 +89,14 @@ class Planner:
         workload: Workload,
         aux_nets: dict,
         context_supply: Optional[dict] = None,
+        trace_size: Optional[tuple[int, int]] = None,
     ) -> None:
         self.workload = workload
         self.aux_nets = aux_nets
         self.context_supply = context_supply
+        self.trace_size = trace_size
         backbone = workload.model.backbone
-        trace = trace_backbone(backbone)
+        trace = trace_backbone(backbone, trace_size)
         self.names = find_candidates(backbone, trace)
         if not self.names:
             raise ValueError(
@@ -201,19 +208,14 @@ class Planner:
 
     def _to_plan(self, boundaries: tuple[str, ...]) -> Plan:
         profile = self.profile
-        cost = StepCost(profile.peak, profile.macs, 0)
-        if boundaries:
-            cost = self._measure(boundaries)
-        module_peaks: list[int] = []
-        if set(boundaries) <= set(self.names):
-            places = [self.names.index(name) + 1 for name in boundaries]
-            module_peaks = self.model.peaks(places)
+        if not boundaries:
+            return Plan((), (profile.peak,), profile.peak, 0.0)
+        cost = self._measure(boundaries)
         return Plan(
             boundaries,
-            cost.peak_memory,
+            cost.module_peaks,
             profile.peak,
             cost.forward_macs / profile.macs - 1,
-            tuple(module_peaks),
         )
 
     def _measure(self, boundaries: Sequence[str]) -> StepCost:
@@ -221,7 +223,8 @@ class Planner:
         supervise_locally(
             model.backbone,
             expand_local_modules(boundaries=boundaries, **self.aux_nets),
-            context_supply=self.context_supply,
+            self.trace_size,
+            self.context_supply,
         )
         model = revert_sync_batchnorm(model)
         check_model(model)  # gives the decoders mean and std

@@ -54,9 +54,13 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         if key != 'boundaries' and key not in CONDITIONS
     }
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        plan = Planner(
-            workload, aux_nets, backbone.get('context_supply')
-        ).plan(
+        planner = Planner(
+            workload,
+            aux_nets,
+            backbone.get('context_supply'),
+            backbone.get('input_size'),
+        )
+        plan = planner.plan(
             local_modules.get('num_local_modules'),
             local_modules.get('memory_budget'),
         )

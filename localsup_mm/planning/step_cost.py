@@ -15,16 +15,23 @@ class StepCost:
     """Of one iteration, on the whole batch.
 
     Args:
-        peak_memory (int): Bytes.
+        module_peaks (tuple[int]): Bytes, while each local module trains;
+            the last with neck, heads and the optimizer's step. End to end,
+            one.
         forward_macs (int): Multiply-accumulates of convs and matrix
             products in forward passes, aux nets included.
         step_macs (int): The same with backwards, and what checkpointing
             computes again there.
     """
 
-    peak_memory: int
+    module_peaks: tuple[int, ...]
     forward_macs: int
     step_macs: int
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes, of the whole iteration."""
+        return max(self.module_peaks)
 
 
 def measure_step(workload: Workload) -> StepCost:
@@ -40,11 +47,18 @@ def measure_step(workload: Workload) -> StepCost:
     Returns:
         StepCost: Of an iteration.
     """
-    step = FakeStep(workload)
+    peaks: list[int] = []
+
+    def take_peak() -> None:
+        peaks.append(live.peak)
+        live.peak = live.current
+
+    step = FakeStep(workload, take_peak)
     live = LiveBytes(step.model, step.optimizer)
     with step.running(), live, MacCounter() as counter:
         step.run()
-    return StepCost(live.peak, counter.forward, counter.total)
+    take_peak()
+    return StepCost(tuple(peaks), counter.forward, counter.total)
 
 
 def peak_memory(workload: Workload) -> int:

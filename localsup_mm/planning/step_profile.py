@@ -1,16 +1,17 @@
 """What an end-to-end iteration needs between any two boundaries."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_leaves
 
 from ..engine.live_bytes import LiveBytes
-from ..models import BackboneTrace
+from ..models import BackboneTrace, Partition
 from ..models.local_step import replaced_method
 from .fake_step import FakeStep
 from .mac_counter import MacCounter
@@ -40,6 +41,7 @@ class StepProfile:
             the last one with the passes of neck and heads.
         held_peaks (list[int]): The same where the features at the end of
             the stretch live on, as a local module holds them.
+        update (int): What the optimizer's step takes for itself.
         gradients (list[int]): Of the parameters before each place; those of
             neck and heads are in the last entry.
         kept (list[dict[int, int]]): Storages, and their bytes, that live on
@@ -62,6 +64,7 @@ class StepProfile:
     forward_peaks: list
     backward_peaks: list
     held_peaks: list
+    update: int
     gradients: list
     kept: list
     outputs: list
@@ -99,7 +102,7 @@ def _record(
         recorder.attach(stack)
         stack.enter_context(step.running())
         stack.enter_context(recorder.live)
-        with MacCounter() as counter:
+        with MacCounter() as counter, recorder.watching_heads():
             loss = step.compute_loss()
         loss.backward()
         recorder.finish()
@@ -178,21 +181,38 @@ class _Recorder:
     def _at_input(
         self, name: str, module: nn.Module, args: tuple, kwargs: dict
     ) -> None:
-        self.inputs[name] = dict(
-            _storage(t)
-            for t in tree_leaves((args, kwargs))
-            if isinstance(t, Tensor)
-        )
+        self.inputs[name] = dict(map(_storage, _tensors((args, kwargs))))
 
     def _record_end(self, forward: Callable, *args: Any, **kwargs: Any) -> Any:
         feats = forward(*args, **kwargs)
         self.forward_peaks[-1] = self._take_peak()
         self.forward[-1] = self.live.current - self.static
-        tensors = [t for t in tree_leaves(feats) if isinstance(t, Tensor)]
-        self.results = [_storage(t) for t in tensors]
+        self.results = [_storage(t) for t in _tensors(feats)]
         # of frozen stages
-        self.frozen = dict(_storage(t) for t in tensors if not t.requires_grad)
+        self.frozen = {
+            i for i, t in enumerate(_tensors(feats)) if not t.requires_grad
+        }
         return feats
+
+    @contextmanager
+    def watching_heads(self) -> Iterator[None]:
+        """See which outputs neck and heads save for their backward."""
+        handed_on: list[Tensor] = []
+        saved: set[int] = set()
+
+        def save(tensor: Tensor) -> Tensor:
+            saved.add(_storage(tensor)[0])
+            return tensor
+
+        def at_end(backbone: nn.Module, args: tuple, feats: Any) -> None:
+            handed_on.extend(_tensors(feats))
+            stack.enter_context(saved_tensors_hooks(save, lambda t: t))
+
+        with ExitStack() as stack:
+            stack.callback(self.backbone.register_forward_hook(at_end).remove)
+            yield
+        self.saved = [_storage(t)[0] in saved for t in handed_on]
+        self.forward_peaks[-1] = max(self.forward_peaks[-1], self._take_peak())
 
     def _at_gradient(self, i: int, gradient: Tensor) -> None:
         self.backward_peaks[i + 1] = self._take_peak()
@@ -202,23 +222,20 @@ class _Recorder:
     def finish(self) -> None:
         self.backward_peaks[1] = self._take_peak()
         self.held.clear()
+        before = self.live.peak = self.live.current
+        self.optimizer.step()
+        self.update = self._take_peak() + self.static - before
 
     def to_profile(self, held_peaks: list, macs: int) -> StepProfile:
         trained = [p for p in self.model.parameters() if p.requires_grad]
         trained_bytes = sum(map(_bytes, trained))
         state = sum(
-            _bytes(t)
-            for t in tree_leaves(list(self.optimizer.state.values()))
-            if isinstance(t, Tensor)
+            _bytes(t) for t in _tensors(list(self.optimizer.state.values()))
         )
-        kept = [{}]
-        for partition, around in zip(self.partitions, self.around):
-            storages = dict(self.frozen)
-            storages.update(self.results[i] for i in partition.closed_outputs)
-            for name in (*partition.taps, *around):
-                # a ModuleList around a boundary is not called
-                storages.update(self.inputs.get(name, {}))
-            kept.append(storages)
+        places = [*zip(self.partitions, self.around)]
+        kept = [self._find_kept(*place) for place in places]
+        # the backbone's callers hold nothing; neck and heads do what they save
+        kept.append(self._find_kept(self.partitions[-1], (), self.saved))
         gradients = [
             sum(_bytes(self.backbone.get_parameter(n)) for n in names)
             for names in (p.parameters[0] for p in self.partitions)
@@ -233,12 +250,32 @@ class _Recorder:
             self.forward_peaks,
             self.backward_peaks,
             held_peaks,
+            self.update,
             [0, *gradients, trained_bytes],
-            [*kept, {}],
+            [{}, *kept],
             self.outputs,
             [{}, *(self.inputs[name] for name in self.names), {}],
             self.features,
         )
+
+    def _find_kept(
+        self,
+        partition: Partition,
+        around: Collection[str],
+        is_held: Optional[Sequence[bool]] = None,
+    ) -> dict[int, int]:
+        outputs = self.frozen.union(partition.closed_outputs)
+        storages = dict(
+            self.results[i] for i in outputs if is_held is None or is_held[i]
+        )
+        for name in (*partition.taps, *around):
+            # a ModuleList around a boundary is not called
+            storages.update(self.inputs.get(name, {}))
+        return storages
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def _bytes(tensor: Tensor) -> int:

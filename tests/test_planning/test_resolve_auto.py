@@ -5,6 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from processes import ROOT
 
+from localsup_mm.backbones import CIFARResNet
 from localsup_mm.models import expand_local_modules
 from localsup_mm.planning import resolve_auto
 
@@ -55,6 +56,27 @@ def test_budget_and_input_shape():
     assert 'input_shape' not in cfg.model.backbone.local_modules
     smaller = make_config("memory_budget='1GiB', input_shape=(8, 3, 32, 32)")
     assert resolve_auto(smaller).boundaries == ()
+
+
+@MODELS.register_module()
+class OneSizeResNet(CIFARResNet):
+    """Takes images of 32 x 32 only, as it has no img_size to say."""
+
+    def forward(self, x):
+        """Refuse others."""
+        if x.shape[-1] != 32:
+            raise RuntimeError(f'images should be of 32, not {x.shape}')
+        return super().forward(x)
+
+
+def test_it_is_traced_at_the_input_size():
+    cfg = make_config('num_local_modules=2')
+    cfg.model.backbone.backbone.type = 'OneSizeResNet'
+    with pytest.raises(RuntimeError, match='of 32, not'):
+        resolve_auto(cfg.copy())
+    cfg.model.backbone.input_size = (32, 32)
+    resolve_auto(cfg)
+    MODELS.build(cfg.model)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def make_model(seed):
         forward_peaks=[f + draw(0, 20) for f in forward],
         backward_peaks=[f + draw(0, 60) for f in forward],
         held_peaks=[f + draw(0, 70) for f in forward],
+        update=draw(0, 50),
         gradients=list(itertools.accumulate(draw(0, 9) for _ in ends)),
         kept=[{1: 5} if i > 3 else {} for i in ends],
         outputs=[(10 + i, draw(1, 10)) for i in ends],

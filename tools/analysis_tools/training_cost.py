@@ -2,7 +2,7 @@
 
 import copy
 import gc
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Optional
 
 import torch
@@ -18,20 +18,25 @@ from localsup_mm import LocalAmpOptimWrapper
 from localsup_mm.engine import LiveBytes
 from localsup_mm.planning import (
     MacCounter,
-    StepCost,
     measure_step,
     read_workload,
 )
 
 
 @dataclass(frozen=True)
-class TrainingCost(StepCost):
-    """Of one iteration, and of the model.
+class TrainingCost:
+    """Of one iteration on the whole batch, and of the model.
 
     Args:
+        peak_memory (int): Bytes.
+        forward_macs (int): See :class:`StepCost`.
+        step_macs (int): Likewise.
         parameters (int): Aux nets included.
     """
 
+    peak_memory: int
+    forward_macs: int
+    step_macs: int
     parameters: int
 
 
@@ -118,8 +123,12 @@ def measure_cost(run: TrainingRun, batch: dict) -> TrainingCost:
         with LiveBytes(run.model, run.optim_wrapper.optimizer) as live:
             run.step(batch)
         peak = live.peak
-    cost = StepCost(peak, counter.forward, counter.total)
-    return _to_cost(cost, run.model)
+    return TrainingCost(
+        peak,
+        counter.forward,
+        counter.total,
+        _count_parameters(run.model),
+    )
 
 
 def predict_cost(
@@ -142,12 +151,17 @@ def predict_cost(
     workload = read_workload(
         method.cfg, num_images, size, amp, method.with_cp, is_local=True
     )
-    return _to_cost(measure_step(workload), workload.model)
+    cost = measure_step(workload)
+    return TrainingCost(
+        cost.peak_memory,
+        cost.forward_macs,
+        cost.step_macs,
+        _count_parameters(workload.model),
+    )
 
 
-def _to_cost(cost: StepCost, model: nn.Module) -> TrainingCost:
-    parameters = sum(p.numel() for p in model.parameters())
-    return TrainingCost(**asdict(cost), parameters=parameters)
+def _count_parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
 
 
 def free_memory() -> None:
