@@ -23,7 +23,7 @@ from ..models.local_step import replaced_method
 from .hollow_ops import HollowOps, real_loss, to_real
 from .workload import Workload
 
-__all__ = ['FakeStep', 'depends_on_data', 'make_batch']
+__all__ = ['FakeStep', 'depends_on_data', 'fixed_draws', 'make_batch']
 
 
 class FakeStep:
@@ -91,6 +91,7 @@ class FakeStep:
     def running(self) -> Iterator[None]:
         """The modes it runs in, other than those of the caller."""
         with ExitStack() as stack:
+            stack.enter_context(fixed_draws())
             if self._is_split:
                 for owner, name, method in self._make_hollow():
                     stack.enter_context(replaced_method(owner, name, method))
@@ -148,6 +149,14 @@ class FakeStep:
         with self.fake:
             feats = forward(*args, **kwargs)
         return to_real(self.fake, feats)
+
+
+@contextmanager
+def fixed_draws() -> Iterator[None]:
+    """Let detectors sample the same boxes each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        yield
 
 
 def make_batch(workload: Workload, fake: FakeTensorMode) -> tuple[Tensor, Any]:

@@ -141,6 +141,16 @@ def test_plans_are_the_same_each_time():
     assert make_toy_planner().plan() == make_toy_planner().plan()
 
 
+def test_detectors_sample_the_same_boxes_each_time():
+    workload = make_planner(MASK_RCNN, SMALL_MASK_RCNN).workload
+    workload = replace(workload, input_shape=(2, 3, 128, 192))
+    state = torch.get_rng_state()
+    peak = peak_memory(workload)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(1)
+    assert peak_memory(workload) == peak
+
+
 def test_budget_below_the_floor_says_what_sets_it():
     planner = make_planner(DEEPLAB)
     lowest = planner.plan()
