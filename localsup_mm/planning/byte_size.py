@@ -50,11 +50,13 @@ def parse_bytes(size: Union[int, str], argument: str = 'budget') -> int:
     return found
 
 
-def format_bytes(size: int) -> str:
+def format_bytes(size: int, round_up: bool = False) -> str:
     """Write a size of memory.
 
     Args:
         size (int): Bytes.
+        round_up (bool): To one that is not less. Defaults to False: to the
+            nearest.
 
     Returns:
         str: In GiB, or in MiB below one tenth of that.
@@ -62,7 +64,12 @@ def format_bytes(size: int) -> str:
     Example:
         >>> format_bytes(2**31), format_bytes(2**20)
         ('2.00 GiB', '1.0 MiB')
+        >>> format_bytes(2**31 + 1, round_up=True)
+        '2.01 GiB'
     """
+    unit, name, digits = 2**30, 'GiB', 2
     if size < 0.1 * 2**30:
-        return f'{size / 2**20:.1f} MiB'
-    return f'{size / 2**30:.2f} GiB'
+        unit, name, digits = 2**20, 'MiB', 1
+    if round_up:
+        size = -(-size * 10**digits // unit) * unit / 10**digits
+    return f'{size / unit:.{digits}f} {name}'

@@ -156,10 +156,8 @@ class Planner:
         if memory_budget is not None:
             budget = parse_bytes(memory_budget, 'memory_budget')
             return self._plan_for_budget(choices, budget)
-        static = self.profile.static
-        limit = (1 + _TIE) * (static + choices[0].peak)
-        fit = [c for c in choices if static + c.peak <= limit]
-        return self._to_plan(self._find_names(fit[-1]))
+        lowest = self.profile.static + choices[0].peak
+        return self._to_plan(self._find_within(choices, lowest)[-1])
 
     def evaluate(self, boundaries: Sequence[str]) -> Plan:
         """Measure boundaries of one's own choice.
@@ -176,21 +174,32 @@ class Planner:
         return self._to_plan(tuple(boundaries))
 
     def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
-        # from the fewest MACs on; the one with the lowest peak in any case
-        fit = [c for c in choices if self.profile.static + c.peak <= budget]
-        plans = (
-            self._to_plan(self._find_names(choice))
-            for choice in reversed(fit or choices[:1])
-        )
-        for plan in plans:
+        # from the fewest MACs on; those with the lowest peak in any case
+        plans = []
+        peak = max(budget, self.profile.static + choices[0].peak)
+        for names in reversed(self._find_within(choices, peak)):
+            plan = self._to_plan(names)
             if plan.peak_memory <= budget:
                 return plan
+            plans.append(plan)
+        plan = min(plans, key=lambda plan: plan.peak_memory)
+        floor = format_bytes(plan.peak_memory, round_up=True)
         raise ValueError(
-            f'`memory_budget` should be at least '
-            f'{format_bytes(plan.peak_memory)}, but got '
+            f'`memory_budget` should be at least {floor}, but got '
             f'{format_bytes(budget)}. {self._explain(plan)} Raise it, lower '
             'the batch size, or use cheaper aux nets, with_cp=True or AMP.'
         )
+
+    def _find_within(
+        self, choices: list[Choice], peak: int
+    ) -> list[tuple[str, ...]]:
+        """Boundaries with hardly more than some peak, the lowest first."""
+        limit = (1 + _TIE) * peak - self.profile.static
+        return [
+            tuple(self.names[place - 1] for place in choice.places)
+            for choice in choices
+            if choice.peak <= limit
+        ]
 
     def _explain(self, plan: Plan) -> str:
         """What sets the peak of a plan."""
@@ -202,9 +211,6 @@ class Planner:
             f'{format_bytes(self.profile.gradients[-1])}; local module {k} of'
             f' {len(plan.boundaries) + 1}, up to {end}, sets the peak.'
         )
-
-    def _find_names(self, choice: Choice) -> tuple[str, ...]:
-        return tuple(self.names[place - 1] for place in choice.places)
 
     def _to_plan(self, boundaries: tuple[str, ...]) -> Plan:
         profile = self.profile

@@ -105,6 +105,7 @@ def _record(
         with MacCounter() as counter, recorder.watching_heads():
             loss = step.compute_loss()
         loss.backward()
+        del loss
         recorder.finish()
     return recorder, counter.forward
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from localsup_mm.planning import (
     Planner,
     Workload,
     default_aux_nets,
+    parse_bytes,
     peak_memory,
     read_workload,
 )
@@ -113,6 +115,16 @@ def test_end_to_end_is_that_of_the_plain_model():
     assert plan.module_peaks == (plan.end_to_end,)
 
 
+def test_optimizer_step_may_need_the_most():
+    """Where images are small, of parameters and their gradients."""
+    planner = make_planner(DEEPLAB, image_size=(64, 64))
+    assert planner.profile.peak == peak_memory(planner.workload)
+    plan = planner.evaluate(['layer3.0'])
+    place = planner.names.index('layer3.0') + 1
+    predicted = planner.model.peaks([place])
+    assert predicted == pytest.approx(plan.module_peaks, rel=0.002)
+
+
 def test_number_of_local_modules():
     planner = make_planner(DEEPLAB)
     peaks = []
@@ -161,6 +173,18 @@ def test_budget_below_the_floor_says_what_sets_it():
     ):
         planner.plan(memory_budget='100MiB')
     assert planner.plan(memory_budget=lowest.peak_memory)
+
+
+@pytest.mark.parametrize('image_size', [(256, 256), (321, 321)])
+def test_floor_is_a_budget_that_is_kept(image_size):
+    planner = make_planner(DEEPLAB, image_size=image_size)
+    lowest = planner.plan()
+    kept = planner.plan(memory_budget=lowest.peak_memory)
+    assert kept.peak_memory <= lowest.peak_memory
+    with pytest.raises(ValueError, match='at least') as error:
+        planner.plan(memory_budget='100MiB')
+    floor = re.search(r'at least ([\d.]+ .iB)', str(error.value))[1]
+    assert planner.plan(memory_budget=floor).peak_memory <= parse_bytes(floor)
 
 
 @pytest.mark.parametrize('k', [0, -1, 5, '3', 2.0])

@@ -76,6 +76,7 @@ def test_it_is_traced_at_the_input_size():
         resolve_auto(cfg.copy())
     cfg.model.backbone.input_size = (32, 32)
     resolve_auto(cfg)
+    init_default_scope('mmpretrain')
     MODELS.build(cfg.model)
 
 
