@@ -18,7 +18,7 @@ class MemoryModel:
     - gradients of all parameters before a, unless they have been stepped;
     - what earlier local modules left: features at a, closed outputs, taps;
     - what its own passes take, and those of its aux nets or, for the last,
-      of neck and heads.
+      of neck and heads and of the optimizer's step.
 
     Args:
         profile (StepProfile): Of the end-to-end iteration.
@@ -90,25 +90,29 @@ class MemoryModel:
     def _add_up(self, a: int, b: int) -> int:
         p = self.profile
         inside = range(a + 1, b + 1)
-        forward = [p.forward_peaks[i] + self._left(a, i - 1) for i in inside]
-        backward = [self._backward_peak(i, b) for i in inside]
+        left = self._left(a, b)
+        parts = [p.forward_peaks[i] + self._left(a, i - 1) for i in inside]
         if b == self.end:
             update = p.gradients[-1] - p.gradients[a] + p.update
-            forward.append(p.forward[a] + update)
+            parts += [p.backward_peaks[i] + left for i in inside]
+            parts.append(p.forward[a] + update)
         else:
-            later = p.gradients[-1] - p.gradients[b]
             aux = self._aux[b]
-            backward = [peak - later + aux.parameters for peak in backward]
-            backward.append(p.forward[b] + aux.peak)
+            # of the aux nets, instead of what lies behind
+            gradients = aux.parameters - p.gradients[-1] + p.gradients[b]
+            parts += [
+                self._backward_peak(i, b) + left + gradients for i in inside
+            ]
+            parts.append(p.forward[b] + left + aux.peak)
         return (
-            max(*forward, max(backward) + self._left(a, b))
+            max(parts)
             - p.forward[a]
             + p.forward[0]
             + p.gradients[a] * self._keeps_gradients
         )
 
     def _left(self, a: int, i: int) -> int:
-        """What the local modules before place a leave, as of place i."""
+        """What the local modules before place a leave, as far as place i."""
         if a == 0:
             return 0
         p = self.profile
@@ -116,15 +120,13 @@ class MemoryModel:
         return sum({**left, p.outputs[a][0]: p.outputs[a][1]}.values())
 
     def _backward_peak(self, i: int, b: int) -> int:
-        """In stretch i of a local module that ends at place b.
+        """In stretch i of a local module that ends at boundary b.
 
         There live on its features at b, which the hook holds, what went
         into the module there, and outputs that end-to-end training would
         have freed by then.
         """
         p = self.profile
-        if b == self.end:
-            return p.backward_peaks[i]
         live = {*p.kept[i - 1], p.outputs[i - 1][0]}
         kept = dict(p.kept[b])
         if i == b:

@@ -15,7 +15,7 @@ from .candidates import find_candidates
 from .memory_model import MemoryModel
 from .search import Choice, find_choices
 from .step_cost import StepCost, measure_step
-from .step_profile import profile_step
+from .step_recorder import profile_step
 from .workload import Workload
 
 __all__ = ['Plan', 'Planner']
