@@ -40,7 +40,8 @@ def build_host_model(
     if 'data_preprocessor' in cfg:
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model = MODELS.build(model_cfg)
+        # hosts write into the config of a part that they build
+        model = MODELS.build(copy.deepcopy(model_cfg))
         if with_cp:
             backbone = model_cfg.backbone
             backbone = backbone.get('backbone', backbone)

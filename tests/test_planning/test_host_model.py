@@ -42,3 +42,9 @@ def test_backbone_that_cannot_checkpoint():
     cfg = read_training('mmpretrain::deit/deit-tiny_4xb256_in1k.py')
     with pytest.raises(ValueError, match=r'`with_cp`.*VisionTransformer'):
         build_host_model(cfg, with_cp=True)
+
+
+def test_heads_that_write_into_their_config():
+    cfg = read_training('mmdet::detr/detr_r18_8xb2-500e_coco.py')
+    model = build_host_model(cfg, with_cp=True)
+    assert model.backbone.layer1[0].with_cp
