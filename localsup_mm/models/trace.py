@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from .backbone_trace import TRACED_BATCH, BackboneTrace, ModuleCall
 from .checkpoints import find_checkpoints
+from .compiled_ops import adapted_compiled_ops
 
 __all__ = ['trace_backbone']
 
@@ -113,7 +114,7 @@ def _trace(
                 *backbone.named_buffers(),
             ]
         }
-        with torch.enable_grad(), fake:
+        with torch.enable_grad(), adapted_compiled_ops(), fake:
             image = torch.empty(TRACED_BATCH, channels, *size)
             output = functional_call(backbone, state, (image,))
     finally:

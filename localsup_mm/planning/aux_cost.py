@@ -13,7 +13,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from ..engine import LiveBytes, set_normalization
 from ..models import Boundary
-from .fake_step import fixed_draws, make_batch
+from .fake_step import host_ops, make_batch
 from .hollow_ops import HollowOps, real_loss
 from .mac_counter import MacCounter
 from .workload import Workload
@@ -71,7 +71,7 @@ def measure_aux_nets(
     local_module.train()
     live = LiveBytes(local_module)
     static = live.current
-    with fixed_draws(), live:
+    with host_ops(), live:
         inputs, data_samples = make_batch(workload, fake)
         with fake:
             feats = _make_features(*features)

@@ -19,11 +19,12 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from ..engine.module_step import step_module
 from ..engine.outside_autocast import outside_autocast
 from ..models import LocalModule, LocalStep, lend_step, local_parameters
+from ..models.compiled_ops import adapted_compiled_ops
 from ..models.local_step import replaced_method
 from .hollow_ops import HollowOps, real_loss, to_real
 from .workload import Workload
 
-__all__ = ['FakeStep', 'depends_on_data', 'fixed_draws', 'make_batch']
+__all__ = ['FakeStep', 'depends_on_data', 'host_ops', 'make_batch']
 
 
 class FakeStep:
@@ -91,7 +92,7 @@ class FakeStep:
     def running(self) -> Iterator[None]:
         """The modes it runs in, other than those of the caller."""
         with ExitStack() as stack:
-            stack.enter_context(fixed_draws())
+            stack.enter_context(host_ops())
             if self._is_split:
                 for owner, name, method in self._make_hollow():
                     stack.enter_context(replaced_method(owner, name, method))
@@ -152,9 +153,13 @@ class FakeStep:
 
 
 @contextmanager
-def fixed_draws() -> Iterator[None]:
-    """Let detectors sample the same boxes each time."""
-    with torch.random.fork_rng(devices=[]):
+def host_ops() -> Iterator[None]:
+    """Let hosts' ops run on fake tensors, and draw the same boxes each time.
+
+    Yields:
+        None: While they do.
+    """
+    with adapted_compiled_ops(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         yield
 

@@ -1,0 +1,68 @@
+"""mmcv's compiled ops, on tensors that they do not take."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+__all__ = ['adapted_compiled_ops']
+
+
+@contextmanager
+def adapted_compiled_ops() -> Iterator[None]:
+    """Let mmcv's compiled ops run on fake tensors, and in bfloat16.
+
+    They are no ops of torch, e.g. deformable convs, RoIAlign and NMS: fake
+    tensors have no data for them, and on a CPU they know no bfloat16. They
+    write into tensors that their caller makes. So on fake ones there is
+    nothing to do, and bfloat16 goes through a copy in float32.
+
+    Yields:
+        None: While they do.
+    """
+    extension = sys.modules.get('mmcv._ext')
+    ops = (
+        {
+            name: op
+            for name, op in vars(extension).items()
+            if callable(op) and not name.startswith('_')
+        }
+        if extension
+        else {}
+    )
+    for name, op in ops.items():
+        setattr(extension, name, partial(_run, op))
+    try:
+        yield
+    finally:
+        for name, op in ops.items():
+            setattr(extension, name, op)
+
+
+def _run(op: Callable, *args: Any, **kwargs: Any) -> Any:
+    tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+    if any(isinstance(t, FakeTensor) for t in tensors):
+        return None
+    # copies that no kernel of a GPU makes: not to be counted
+    with _disable_current_modes():
+        copies = {
+            t: t.detach().float() for t in tensors if t.dtype == torch.bfloat16
+        }
+    args, kwargs = tree_map_only(
+        Tensor, lambda t: copies.get(t, t), (args, kwargs)
+    )
+    result = op(*args, **kwargs)
+    with _disable_current_modes():
+        for tensor, copy in copies.items():
+            # but for buffers that it makes larger; .data, since what was
+            # only read may be saved for a backward
+            if tensor.shape == copy.shape:
+                tensor.data.copy_(copy)
+    return result
