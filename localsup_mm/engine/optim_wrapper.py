@@ -74,6 +74,7 @@ class LocalBackwardMixin:
         step = LocalStep(
             partial(self.local_backward, model=model, bare=bare),
             only=self.only,
+            steps_each_module=self.step_each_module,
         )
         with super().optim_context(model), lend_step(bare, step):
             yield

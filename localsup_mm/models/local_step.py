@@ -31,6 +31,8 @@ class LocalStep:
             frozen by the caller. Those before it run in evaluation mode and
             without a loss; at its end the forward pass ends, and the model
             returns its loss. Defaults to None: all are trained.
+        steps_each_module (bool): Whether ``backward`` also steps the local
+            module. Defaults to False.
 
     Attributes:
         feats (dict[int, Tensor]): Feature maps of earlier boundaries,
@@ -45,6 +47,7 @@ class LocalStep:
     data_samples: Any = None
     inputs: Optional[Tensor] = None
     only: Optional[int] = None
+    steps_each_module: bool = False
     feats: dict[int, Tensor] = field(default_factory=dict)
     is_checkpointed: bool = False
     frozen: ExitStack = field(default_factory=ExitStack)

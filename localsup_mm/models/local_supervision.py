@@ -71,6 +71,7 @@ class LocalSupervision(BaseModule):
         super().__init__()
         self.partition = partition
         self.step = None
+        self._stepped: set[int] = set()
         self.local_modules = ModuleList(
             MODELS.build(
                 {
@@ -138,6 +139,7 @@ class LocalSupervision(BaseModule):
                 '; for evaluation call model.eval().'
             )
         self.step.is_checkpointed = is_checkpointed(backbone)
+        self._stepped.clear()
         self.step.inputs = next(
             t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
         )
@@ -152,6 +154,14 @@ class LocalSupervision(BaseModule):
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
         if self.training and _is_run_again():
+            if k in self._stepped:
+                raise RuntimeError(
+                    '`step_each_module` should be False where a checkpoint '
+                    'lies around a boundary, but got one around '
+                    f'{self.partition.boundaries[k].name!r}, whose second '
+                    'run has other parameters than the first. Checkpoint '
+                    'inside of local modules.'
+                )
             return h.detach()
         if not self._is_active():
             return None
@@ -169,6 +179,8 @@ class LocalSupervision(BaseModule):
                 [self.step.feats[i] for i in local_module.levels],
             )
         loss = self.step.backward(local_module, losses)
+        if self.step.steps_each_module:
+            self._stepped.add(k)
         if k == only:
             raise ForwardEnded(loss)
         return self._hand_on(k, h)

@@ -7,14 +7,14 @@ from functools import partial
 import pytest
 import torch
 from asserts import train_step, wrap
-from cases import CASES, CONTEXT_CASES, build_model
+from cases import CASES, CHECKPOINTED_CASES, CONTEXT_CASES, build_model
 from mmpretrain.engine.optimizers import Lamb
 from torch import nn
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
 from localsup_mm.engine.module_step import check_settings
 
-EVERY = {**CASES, **CONTEXT_CASES}
+EVERY = {**CASES, **CONTEXT_CASES, **CHECKPOINTED_CASES}
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=1e-3)
 ADAMW = partial(torch.optim.AdamW, lr=1e-3)
 
@@ -44,6 +44,7 @@ def assert_equal(found, expected):
         ('toy_r1e', SGD),
         ('resnet_v1d_with_cp', SGD),
         ('swin', ADAMW),
+        ('checkpointed_1', SGD),
     ],
 )
 def test_parameters_are_those_of_one_step(name, make_optimizer):
@@ -141,6 +142,12 @@ def test_shared_parameters(own, shared, name):
     refusal = pytest.raises(RuntimeError, match=f'{name}.*share parameters')
     with refusal if name else nullcontext():
         train(model, SGD, step_each_module=True)
+
+
+def test_checkpoint_around_a_boundary():
+    """Its second run would have the stepped parameters."""
+    with pytest.raises(RuntimeError, match=r"around 'blocks\.[02]'"):
+        train(build_model(EVERY['checkpointed_2']), SGD, step_each_module=True)
 
 
 def test_nan_changes_no_parameter_from_its_module_on():
