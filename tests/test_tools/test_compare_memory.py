@@ -4,8 +4,10 @@ import json
 import re
 import sys
 
+import mmseg
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import set_random_seed
 from PIL import Image
@@ -104,9 +106,8 @@ def _log_level():
 @pytest.fixture
 def write(tmp_path):
 
-    def write(text, folder='configs/infopro'):
-        path = tmp_path / folder / 'net.py'
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def write(text):
+        path = tmp_path / 'net.py'
         path.write_text(text)
         return str(path)
 
@@ -124,7 +125,7 @@ def compare(path, *words):
 def live_bytes(path, name, num_images, size):
     """Peak of a second iteration, without the tool's measuring."""
     cfg = read_config(path, size)
-    run = TrainingRun(derive_methods(cfg, name_method(path))[name])
+    run = TrainingRun(derive_methods(cfg)[name])
     set_random_seed(0)
     batch = make_batch(cfg, num_images, size)
     for _ in range(2):
@@ -145,6 +146,15 @@ def test_segmentor(write):
     assert list(methods) == ['e2e', 'with_cp', 'infopro', 'greedy']
     assert output['input_shape'] == [2, 3, 64, 64]
     assert output['memory'] == 'live bytes'
+    assert output['versions']['torch'] == torch.__version__
+    assert output['versions']['mmseg'] == mmseg.__version__
+    assert (output['optimizer'], output['step_each_module']) == ('SGD', False)
+    assert methods['greedy']['boundaries'] == [
+        'layer1.1',
+        'layer2.1',
+        'layer3.1',
+    ]
+    assert methods['with_cp']['boundaries'] == []
     peak = methods['e2e']['peak_memory']
     assert peak == live_bytes(path, 'e2e', 2, (64, 64))
     assert methods['with_cp']['peak_memory'] < peak
@@ -156,7 +166,7 @@ def test_segmentor(write):
     assert step['e2e'] < 3 * forward['e2e']
     recomputed = step['with_cp'] - step['e2e']
     assert 0.2 * forward['e2e'] < recomputed < forward['e2e']
-    model = build_model(derive_methods(read_config(path))['local'])
+    model = build_model(derive_methods(read_config(path))['infopro'])
     aux_nets = model.backbone.local_supervision.parameters()
     more = methods['infopro']['parameters'] - methods['e2e']['parameters']
     assert more == sum(p.numel() for p in aux_nets)
@@ -235,26 +245,26 @@ def test_host_without_checkpoints(write, capsys):
 
 
 def test_detector(write):
-    path = write(DETECTOR, 'elsewhere')
+    path = write(DETECTOR)
     output = compare(path, '--size', '64x96', '--rounds', '2')
     methods = output['methods']
     assert output['input_shape'] == [2, 3, 64, 96]
-    assert list(methods) == ['e2e', 'with_cp', 'local', 'local+with_cp']
-    for name in ('e2e', 'local'):
+    assert list(methods) == ['e2e', 'with_cp', 'infopro', 'infopro+with_cp']
+    for name in ('e2e', 'infopro'):
         peak = live_bytes(path, name, 2, (64, 96))
         assert methods[name]['peak_memory'] == peak
     # at this size neck and head need more than the backbone
-    with_cp = methods['local+with_cp']['peak_memory']
-    assert with_cp < methods['local']['peak_memory']
+    with_cp = methods['infopro+with_cp']['peak_memory']
+    assert with_cp < methods['infopro']['peak_memory']
     assert methods['with_cp']['step_macs'] > methods['e2e']['step_macs']
 
 
 def test_detector_on_fake_tensors(write):
-    path = write(DETECTOR, 'elsewhere')
-    words = ('--size', '128x192', '--methods', 'local')
+    path = write(DETECTOR)
+    words = ('--size', '128x192', '--methods', 'infopro')
     fake = compare(path, '--fake', *words)['methods']
     real = compare(path, '--rounds', '0', *words)['methods']
-    for name in ('e2e', 'local'):
+    for name in ('e2e', 'infopro'):
         peak = real[name]['peak_memory']
         # boxes and their targets are not quite those of the real images
         assert fake[name]['peak_memory'] == pytest.approx(peak, rel=0.05)
@@ -279,11 +289,25 @@ def test_instance_segmentation(write):
     assert peak == live_bytes(path, 'e2e', 1, (64, 96))
 
 
+@pytest.mark.parametrize(
+    ('config', 'method'),
+    [
+        ('infopro/resnet32_k4_softmax_cifar10.py', 'infopro'),
+        ('greedy/resnet32_k4_cifar10.py', 'greedy'),
+        ('dgl/resnet32_k4_cifar10.py', 'dgl'),
+        ('predsim/resnet32_k16_cifar10.py', 'predsim'),
+        ('contsup/deeplabv3_r18_k4_r1e-infopro_camvid.py', 'contsup'),
+    ],
+)
+def test_names_of_methods(config, method):
+    assert name_method(Config.fromfile(f'{ROOT}/configs/{config}')) == method
+
+
 def test_same_weights_for_all(write):
     methods = derive_methods(read_config(write(CLASSIFIER)))
     e2e = TrainingRun(methods['e2e']).model.state_dict()
     weights = {name: tensor + 1 for name, tensor in e2e.items()}
-    local = TrainingRun(methods['local+with_cp'], weights=weights).model
+    local = TrainingRun(methods['infopro+with_cp'], weights=weights).model
     assert any('local_supervision' in name for name in local.state_dict())
     for name, tensor in weights.items():
         assert torch.equal(local.state_dict()[name], tensor)

@@ -9,8 +9,8 @@ and on the same random batch:
 - ``e2e``: the host's end-to-end training without checkpoints, also where the
   config has them; what the others are compared with;
 - ``with_cp``: the same with activation checkpoints;
-- ``infopro``: the config, likewise without; named after its folder below
-  ``configs``, else ``local``; and ``infopro+with_cp``;
+- ``infopro``: the config, likewise without; or ``greedy``, ``dgl``,
+  ``predsim`` or ``contsup``, by what it has; and ``infopro+with_cp``;
 - ``greedy``, if asked for: the config without decoders; ``greedy+with_cp``.
 
 From an end-to-end config, the first two. Peak memory is what torch's allocator
@@ -21,8 +21,11 @@ turns, A B B A, so that a busy machine slows all of them alike.
 
 import argparse
 import json
+import os
+import platform
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Optional
 
@@ -40,7 +43,6 @@ from training_methods import (
     Method,
     build_model,
     derive_methods,
-    name_method,
     read_config,
 )
 
@@ -166,6 +168,22 @@ def describe(setting: dict) -> str:
     )
 
 
+def name_machine(device: str) -> str:
+    """The GPU, or the kind of CPU."""
+    if device == 'cuda':
+        return torch.cuda.get_device_name()
+    return f'{platform.machine()}, {os.cpu_count()} cores'
+
+
+def find_versions(host: str) -> dict[str, str]:
+    """Of what has a say in the numbers."""
+    packages = dict.fromkeys(['torch', 'mmengine', host, 'localsup_mm'])
+    return {
+        'python': platform.python_version(),
+        **{name: import_module(name).__version__ for name in packages},
+    }
+
+
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
@@ -181,9 +199,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     num_images = args.batch or cfg.train_dataloader.batch_size
     size = args.size or find_image_size(cfg)
     amp = args.amp or 'Amp' in str(cfg.optim_wrapper.get('type'))
-    methods = choose_methods(
-        derive_methods(cfg, name_method(args.config)), args.methods
-    )
+    methods = choose_methods(derive_methods(cfg), args.methods)
     notes = find_notes(methods)
     methods = {n: m for n, m in methods.items() if n not in notes}
     if args.fake:
@@ -200,9 +216,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         precision='AMP' if amp else 'float32',
         device=device,
         memory=memory,
+        optimizer=cfg.optim_wrapper.optimizer.type,
+        step_each_module=cfg.optim_wrapper.get('step_each_module', False),
         num_threads=torch.get_num_threads(),
         num_rounds=args.rounds,
+        machine=name_machine(device),
+        versions=find_versions(cfg.default_scope),
     )
+    for name, method in methods.items():
+        results[name]['boundaries'] = method.boundaries
     print(f'\n{args.config}: {describe(setting)}\n')
     print(format_table(results, notes), flush=True)
     if args.json is not None:

@@ -2,13 +2,13 @@
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from localsup_mm.models import expand_local_modules
 from localsup_mm.planning import (
     build_host_model,
     drop_pretrained,
@@ -35,6 +35,16 @@ class Method:
     def is_local(self) -> bool:
         """Whether by local modules."""
         return 'local_modules' in self.cfg.model.backbone
+
+    @property
+    def boundaries(self) -> list[str]:
+        """Where its local modules end."""
+        if not self.is_local:
+            return []
+        rule = self.cfg.model.backbone.local_modules
+        if isinstance(rule, dict):
+            rule = expand_local_modules(**rule)
+        return [local_module['boundary'] for local_module in rule]
 
 
 def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
@@ -65,36 +75,42 @@ def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
     return cfg
 
 
-def name_method(path: str) -> str:
-    """The method of a locally supervised config, by its folder.
+def name_method(cfg: Config) -> str:
+    """The method of a locally supervised config, by its parts.
 
     Args:
-        path (str): The config file.
+        cfg (Config): Of a locally supervised model.
 
     Returns:
-        str: E.g. ``'infopro'`` for one in ``configs/infopro``; ``'local'``
-        elsewhere.
+        str: ``'contsup'`` with context; else ``'infopro'`` with decoders;
+        else ``'dgl'`` or ``'predsim'`` by their aux nets; else
+        ``'greedy'``.
     """
-    folder = Path(path).resolve().parent
-    return folder.name if folder.parent.name == 'configs' else 'local'
+    if cfg.model.backbone.get('context_supply'):
+        return 'contsup'
+    if _has_decoders(cfg.model.backbone.local_modules):
+        return 'infopro'
+    types = str(cfg.model.backbone.local_modules)
+    if 'PredSimHead' in types:
+        return 'predsim'
+    return 'dgl' if 'MLPSRNeck' in types else 'greedy'
 
 
-def derive_methods(cfg: Config, name: str = 'local') -> dict[str, Method]:
+def derive_methods(cfg: Config) -> dict[str, Method]:
     """All ways to train the network of a config.
 
     Args:
         cfg (Config): Of a locally supervised model or of a plain one.
-        name (str): Of its method, if locally supervised. Defaults to
-            'local'.
 
     Returns:
         dict[str, Method]: ``e2e`` and ``with_cp``; of a locally supervised
-        model also its own and, where it has decoders, ``greedy``, the same
-        without them, both alone and ``+with_cp``.
+        model also its own, see :func:`name_method`, and, where it has
+        decoders, ``greedy``, the same without them, both alone and
+        ``+with_cp``.
     """
     cfgs = {'e2e': to_end_to_end(cfg)}
     if Method(cfg).is_local:
-        cfgs[name] = cfg
+        cfgs[name_method(cfg)] = cfg
         if _has_decoders(cfg.model.backbone.local_modules):
             cfgs['greedy'] = _without_decoders(cfg)
     methods = {}
