@@ -1,5 +1,6 @@
 """Memory against time, with the Pareto front."""
 
+import itertools
 from collections.abc import Collection
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
+
+_GREY = '#7b868c'
+_COLORS = ('#2a7f9e', '#7d4f9e', '#3f8f5f', '#b0483a')
 
 
 def find_pareto_front(
@@ -50,42 +54,39 @@ def plot_front(
             ('e2e', 'with_cp').
     """
     front = find_pareto_front(points)
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    figure, axes = plt.subplots(figsize=(8.5, 4.5), layout='constrained')
     axes.plot(
         *zip(*(points[name] for name in front)),
         drawstyle='steps-post',
         color='#d08a3c',
         linewidth=1.5,
         zorder=1,
-        label='Pareto front',
+        label='Pareto front (filled)',
     )
-    for i, name in enumerate(sorted(points, key=points.get)):
+    markers, colors = itertools.cycle('osD^vP'), itertools.cycle(_COLORS)
+    # as they lie in the picture, the highest first
+    for name in sorted(points, key=lambda n: -points[n][1]):
         x, y = points[name]
-        color = '#7b868c' if name in references else '#2a7f9e'
+        color = _GREY if name in references else next(colors)
         axes.scatter(
             x,
             y,
             s=55,
             zorder=2,
+            marker=next(markers),
             color=color if name in front else 'white',
             edgecolors=color,
             linewidths=1.5,
+            label=f'{name}: {y:.3g} GiB at {x:.3g}',
         )
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(6, 6 if i % 2 else -15),  # neighbours do not overlap
-            textcoords='offset points',
-            color=color,
-        )
-    axes.margins(x=0.2)
+    axes.margins(x=0.1)
     axes.set_ylim(0, 1.15 * max(y for _, y in points.values()))
     axes.set_xlabel(xlabel)
     axes.set_ylabel('peak training memory (GiB)')
     axes.set_title(title, fontsize=11)
     axes.grid(alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)
-    axes.legend(frameon=False, loc='upper right')
+    axes.legend(frameon=False, loc='center left', bbox_to_anchor=(1.0, 0.5))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)
