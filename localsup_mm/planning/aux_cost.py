@@ -27,7 +27,9 @@ class AuxCost:
 
     Args:
         parameters (int): Bytes of their trainable parameters.
-        static (int): Bytes of parameters and buffers.
+        static (int): Bytes of parameters and buffers, and of gradients where
+            they accumulate.
+        gradients (int): Bytes of gradients that a backward leaves.
         peak (int): The most that lives in their passes, besides ``static``,
             features and batch: activations, gradients of parameters and of
             the features.
@@ -36,6 +38,7 @@ class AuxCost:
 
     parameters: int
     static: int
+    gradients: int
     peak: int
     macs: int
 
@@ -44,6 +47,8 @@ def measure_aux_nets(
     workload: Workload, boundary: Boundary, aux_nets: dict, features: tuple
 ) -> AuxCost:
     """Run the passes of the aux nets at a boundary on fake tensors.
+
+    Without the features of earlier boundaries that ``pyramid=True`` adds.
 
     Args:
         workload (Workload): What is trained.
@@ -69,6 +74,10 @@ def measure_aux_nets(
             local_module = copy.deepcopy(local_module)
         mode, compute_loss = fake, local_module.loss
     local_module.train()
+    parameters = [p for p in local_module.parameters() if p.requires_grad]
+    if workload.accumulates:
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
     live = LiveBytes(local_module)
     static = live.current
     with host_ops(), live:
@@ -81,10 +90,11 @@ def measure_aux_nets(
                 losses = compute_loss(feats, inputs, data_samples)
                 loss = model.parse_losses(losses)[0]
             loss.backward()
-    parameters = [p for p in local_module.parameters() if p.requires_grad]
+    size = sum(p.numel() * p.element_size() for p in parameters)
     return AuxCost(
-        sum(p.numel() * p.element_size() for p in parameters),
+        size,
         static,
+        size * (not workload.accumulates),
         live.peak - start,
         counter.forward,
     )

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Optional
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import OPTIMIZERS
+from mmengine.utils import get_installed_path
 from torch import nn
 from torch.optim import Optimizer
 
@@ -36,8 +39,8 @@ def read_training(path: str) -> Config:
         Config: The whole config.
 
     Raises:
-        ValueError: If the host is unknown, or it does not train a network
-            with a backbone.
+        ValueError: If the host or its config is unknown, or it does not train
+            a network with a backbone.
     """
     if '::' in path:
         host = path.split('::')[0]
@@ -46,7 +49,7 @@ def read_training(path: str) -> Config:
                 f'`config` should be of one of {HOSTS}, but got {path!r}. '
                 'Name a config of theirs, or a file.'
             )
-        cfg = Config.fromstring(f'_base_ = [{path!r}]', '.py')
+        cfg = _read_host_config(path)
     else:
         cfg = Config.fromfile(path)
     host = cfg.get('default_scope')
@@ -69,6 +72,25 @@ def read_training(path: str) -> Config:
                 'supported: write one without.'
             )
     return cfg
+
+
+def _read_host_config(path: str) -> Config:
+    try:
+        return Config.fromstring(f'_base_ = [{path!r}]', '.py')
+    except (FileNotFoundError, ValueError):
+        host, name = path.split('::', 1)
+        folder = Path(get_installed_path(host), '.mim', 'configs')
+        names = [
+            file.relative_to(folder).as_posix()
+            for file in folder.rglob('*.py')
+        ]
+        if name in names:
+            raise
+        closest = get_close_matches(name, names, cutoff=0)
+        raise ValueError(
+            f'`config` should name one that {host} brings, but got {path!r}. '
+            f'Closest: {closest}.'
+        ) from None
 
 
 def read_workload(
@@ -130,6 +152,7 @@ def read_workload(
         # as large as float16, which lacks ops on a CPU
         torch.bfloat16 if amp else None,
         step_each_module=step_each_module,
+        accumulates=wrapper.get('accumulative_counts', 1) > 1,
     )
     is_data_dependent = host in DATA_DEPENDENT or depends_on_data(workload)
     if is_data_dependent:

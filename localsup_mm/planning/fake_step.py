@@ -71,7 +71,7 @@ class FakeStep:
             for parameter in parameters:
                 parameter.grad = torch.zeros_like(parameter)
             self.optimizer.step()
-            self.optimizer.zero_grad()
+            self.optimizer.zero_grad(set_to_none=not workload.accumulates)
 
     def _copy(self) -> nn.Module:
         with FakeCopyMode(self.fake):
@@ -107,7 +107,18 @@ class FakeStep:
         self.batch = make_batch(self.workload, self.fake)
         step = LocalStep(self._local_backward)
         with lend_step(self.model, step), self.workload.autocast():
-            losses = self.model(*self.batch, mode='loss')
+            try:
+                losses = self.model(*self.batch, mode='loss')
+            except ValueError as error:
+                # of torch, in a batch norm
+                if 'more than 1 value per channel' not in str(error):
+                    raise
+                raise ValueError(
+                    '`batch_size` should be at least 2 for a batch norm of '
+                    f'1 x 1 features, but got {self.workload.input_shape[0]} '
+                    'for one device. Train on 2 images a device, or plan for '
+                    'as many.'
+                ) from error
             return self.model.parse_losses(losses)[0]
 
     def run(self) -> None:

@@ -67,7 +67,7 @@ class MemoryModel:
 
     def aux_gradients(self, place: int) -> int:
         """Bytes that aux nets leave for the local modules behind them."""
-        return self._aux[place].parameters * self._keeps_gradients
+        return self._aux[place].gradients * self._keeps_gradients
 
     def peaks(self, places: Sequence[int]) -> list[int]:
         """Peak while each local module trains.
@@ -99,7 +99,7 @@ class MemoryModel:
         else:
             aux = self._aux[b]
             # of the aux nets, instead of what lies behind
-            gradients = aux.parameters - p.gradients[-1] + p.gradients[b]
+            gradients = aux.gradients - p.gradients[-1] + p.gradients[b]
             parts += [
                 self._backward_peak(i, b) + left + gradients for i in inside
             ]

@@ -1,7 +1,8 @@
 """``boundaries='auto'`` in a config."""
 
+from collections.abc import Sequence
 from inspect import signature
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -23,7 +24,9 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     the same each time, which is printed and written into the saved config.
     Besides the aux nets it takes ``num_local_modules=K`` or
     ``memory_budget='8GiB'`` (without both: the lowest memory), and
-    ``input_shape=(B, 3, H, W)`` where the config does not say it.
+    ``input_shape=(B, 3, H, W)`` where the config does not say it. In a list
+    of K - 1 local modules with ``boundary='auto'`` each of them becomes a
+    name; the aux nets of the first one are planned with.
 
     Args:
         cfg (Config): The whole config, changed in place.
@@ -36,13 +39,11 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     """
     backbone = cfg.get('model', {}).get('backbone') or {}
     local_modules = backbone.get('local_modules')
-    if (
-        not isinstance(local_modules, dict)
-        or local_modules.get('boundaries') != 'auto'
-    ):
+    rule = _find_open_rule(local_modules)
+    if rule is None:
         return None
-    _check(local_modules)
-    shape = local_modules.get('input_shape')
+    _check(rule)
+    shape = rule.get('input_shape')
     workload = read_workload(
         cfg,
         batch_size=shape and shape[0],
@@ -50,7 +51,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     )
     aux_nets = {
         key: value
-        for key, value in local_modules.items()
+        for key, value in rule.items()
         if key != 'boundaries' and key not in CONDITIONS
     }
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -61,20 +62,41 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
             backbone.get('input_size'),
         )
         plan = planner.plan(
-            local_modules.get('num_local_modules'),
-            local_modules.get('memory_budget'),
+            rule.get('num_local_modules'), rule.get('memory_budget')
         )
-    for key in CONDITIONS:
-        local_modules.pop(key, None)
-    local_modules.boundaries = list(plan.boundaries)
+    boundaries = list(plan.boundaries)
+    if isinstance(local_modules, dict):
+        for key in CONDITIONS:
+            local_modules.pop(key, None)
+        local_modules.boundaries = boundaries
+    else:
+        for local_module, name in zip(local_modules, boundaries):
+            local_module.boundary = name
     if not plan.boundaries:
         # nothing to supply with context
         backbone.pop('context_supply', None)
-    print_log(
-        f'boundaries={local_modules.boundaries}\n{plan.describe()}',
-        logger='current',
-    )
+    print_log(f'boundaries={boundaries}\n{plan.describe()}', logger='current')
     return plan
+
+
+def _find_open_rule(
+    local_modules: Union[dict, Sequence[dict], None],
+) -> Optional[dict]:
+    """What is to be planned, as a rule for all local modules."""
+    if isinstance(local_modules, dict):
+        is_open = local_modules.get('boundaries') == 'auto'
+        return local_modules if is_open else None
+    names = [m.get('boundary') for m in local_modules or ()]
+    if 'auto' not in names:
+        return None
+    if set(names) != {'auto'}:
+        raise ValueError(
+            "`boundary` should be 'auto' in all of local_modules or in none, "
+            f'but got {names}. Name the others or leave them to the planner '
+            'too.'
+        )
+    first = {k: v for k, v in local_modules[0].items() if k != 'boundary'}
+    return dict(first, num_local_modules=len(names) + 1, boundaries='auto')
 
 
 def _check(local_modules: dict) -> None:
@@ -94,7 +116,7 @@ def _check(local_modules: dict) -> None:
     if isinstance(local_modules.get('loss_weights'), str):
         raise ValueError(
             '`loss_weights` should be ((a, b), (c, d)) with boundaries='
-            f"'auto', but got {local_modules.loss_weights!r}, which is for "
+            f"'auto', but got {local_modules['loss_weights']!r}, which is for "
             'certain K. Write them out.'
         )
     shape = local_modules.get('input_shape')

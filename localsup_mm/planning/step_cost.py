@@ -38,8 +38,10 @@ def measure_step(workload: Workload) -> StepCost:
     """Count what a training iteration costs, on fake tensors.
 
     Its memory is parameters, gradients, optimizer state and activations, as
-    allocated; not what kernels take for themselves. An hour's run on a large
-    GPU takes seconds on a laptop.
+    allocated, gradients of earlier iterations where they accumulate. Not
+    what kernels take for themselves, nor what hooks and wrappers hold, e.g.
+    the copy of an EMA and DDP's buckets. An hour's run on a large GPU takes
+    seconds on a laptop.
 
     Args:
         workload (Workload): What is trained; its model is not changed.

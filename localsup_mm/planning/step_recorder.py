@@ -71,6 +71,7 @@ class _Recorder:
         self.holds_features = holds_features
         self.backbone = step.model.backbone
         self.model, self.optimizer = step.model, step.optimizer
+        self.workload = step.workload
         self.names = tuple(names)
         self.partitions = [trace.partition([n]) for n in names]
         self.live = LiveBytes(step.model, step.optimizer)
@@ -185,8 +186,10 @@ class _Recorder:
         kept = [self._find_kept(*place) for place in places]
         # the backbone's callers hold nothing; neck and heads do what they save
         kept.append(self._find_kept(self.partitions[-1], (), self.saved))
+        # where they accumulate they are static
+        is_new = not self.workload.accumulates
         gradients = [
-            sum(_bytes(self.backbone.get_parameter(n)) for n in names)
+            is_new * sum(_bytes(self.backbone.get_parameter(n)) for n in names)
             for names in (p.parameters[0] for p in self.partitions)
         ]
         return StepProfile(
@@ -200,7 +203,7 @@ class _Recorder:
             self.backward_peaks,
             held_peaks,
             self.update,
-            [0, *gradients, trained_bytes],
+            [0, *gradients, is_new * trained_bytes],
             [{}, *kept],
             self.outputs,
             [{}, *(self.inputs[name] for name in self.names), {}],

@@ -29,6 +29,8 @@ class Workload:
             tensors, without their arithmetic. Defaults to False.
         step_each_module (bool): As :class:`LocalOptimWrapper`. Defaults to
             False.
+        accumulates (bool): Whether gradients of an earlier iteration live
+            on. Defaults to False.
     """
 
     model: nn.Module
@@ -38,6 +40,7 @@ class Workload:
     autocast_dtype: Optional[torch.dtype] = None
     is_data_dependent: bool = False
     step_each_module: bool = False
+    accumulates: bool = False
 
     def autocast(self) -> torch.autocast:
         """Its precision; on a CPU, where fake tensors live."""

@@ -71,6 +71,20 @@ def test_unknown_host(name):
         read_training(name)
 
 
+def test_one_image_behind_global_pooling():
+    with pytest.raises(ValueError, match='`batch_size` should be at least 2'):
+        read_workload(load('e2e/deeplabv3_r18_camvid.py'), batch_size=1)
+
+
+def test_misspelt_config():
+    name = 'mmseg::deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscape-512x1024.py'
+    with pytest.raises(
+        ValueError,
+        match=r"`config` .* mmseg brings.*_cityscapes-512x1024\.py'",
+    ):
+        read_training(name)
+
+
 def test_unknown_scope(tmp_path):
     path = tmp_path / 'net.py'
     path.write_text("default_scope = 'mmaction'")

@@ -24,6 +24,7 @@ from localsup_mm.planning import (
 SGD = functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 DEEPLAB = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
 RESNET32 = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+ACCUMULATING = {'optim_wrapper.accumulative_counts': 4}
 SWIN = 'mmseg::swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py'  # noqa: E501
 SMALL_SWIN = {
     'model.backbone.embed_dims': 24,
@@ -82,6 +83,7 @@ def make_toy_planner(aux_nets=None):
         (DEEPLAB, {}, {}, ['layer3.0']),
         (DEEPLAB, {}, dict(amp=True), ['layer1', 'layer3.0']),
         (DEEPLAB, {}, dict(with_cp=True), ['layer1', 'layer3.0']),
+        (DEEPLAB, ACCUMULATING, {}, ['layer1', 'layer3.0']),
         (RESNET32, {}, dict(batch_size=1024), ['layer1.2', 'layer2.1']),
         (
             RESNET32,
@@ -123,6 +125,22 @@ def test_optimizer_step_may_need_the_most():
     place = planner.names.index('layer3.0') + 1
     predicted = planner.model.peaks([place])
     assert predicted == pytest.approx(plan.module_peaks, rel=0.002)
+
+
+def test_gradients_that_accumulate_live_in_all_local_modules():
+    planner = make_planner(DEEPLAB, ACCUMULATING)
+    gradients = sum(
+        p.numel() * p.element_size()
+        for p in planner.workload.model.parameters()
+    )
+    more = [
+        a - b
+        for a, b in zip(
+            planner.evaluate(['layer1']).module_peaks,
+            make_planner(DEEPLAB).evaluate(['layer1']).module_peaks,
+        )
+    ]
+    assert 0.95 * gradients < more[0] < 1.05 * gradients
 
 
 def test_number_of_local_modules():

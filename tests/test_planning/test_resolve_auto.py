@@ -48,6 +48,24 @@ def test_it_becomes_a_list_of_names():
     assert resolve_auto(cfg) is None
 
 
+def test_a_list_of_local_modules():
+    cfg = make_config('num_local_modules=3')
+    rule = cfg.model.backbone.pop('local_modules')
+    parts = {key: rule[key] for key in ('decoder', 'aux_neck', 'aux_head')}
+    cfg.model.backbone.local_modules = [
+        dict(boundary='auto', **parts) for _ in range(2)
+    ]
+    plan = resolve_auto(cfg)
+    assert plan == resolve_auto(make_config('num_local_modules=3'))
+    found = [m.boundary for m in cfg.model.backbone.local_modules]
+    assert tuple(found) == plan.boundaries
+    init_default_scope('mmpretrain')
+    MODELS.build(cfg.model)
+    cfg.model.backbone.local_modules[1].boundary = 'auto'
+    with pytest.raises(ValueError, match=r"`boundary` should be 'auto' in al"):
+        resolve_auto(cfg)
+
+
 def test_budget_and_input_shape():
     settings = "memory_budget='1GiB', input_shape=(512, 3, 40, 40)"
     cfg = make_config(settings)

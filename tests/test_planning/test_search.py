@@ -19,7 +19,7 @@ def make_model(seed):
     ends = range(NUM_PLACES + 2)
     forward = list(itertools.accumulate(draw(10, 100) for _ in ends))
     kinds = [
-        AuxCost(draw(0, 5), draw(5, 9), draw(1, 80), draw(1, 5))
+        AuxCost(draw(0, 5), draw(5, 9), draw(0, 5), draw(1, 80), draw(1, 5))
         for _ in range(5)
     ]
     profile = StepProfile(
