@@ -18,6 +18,8 @@ def find_candidates(
     place; it gets the boundary with the smallest output, of equals the
     outermost, of those the last. Boundaries inside a block are left out, and
     those behind the last weight: each local module has something to train.
+    So are those where a class token has just come in: local losses read the
+    tokens of the image, which have not seen it, and would not train it.
 
     Args:
         backbone (nn.Module): What was traced.
@@ -45,12 +47,15 @@ def find_candidates(
         if known is None or rank <= known[0]:
             places[frozenset(before)] = (rank, name)
     # Cuts behind frozen layers may lie side by side.
-    chain, last = [], frozenset()
+    chain, last, num_tokens = [], frozenset(), 0
     for before, (_, name) in sorted(
         places.items(), key=lambda item: len(item[0])
     ):
         if before > last:
-            chain.append(name)
+            known = num_tokens
+            num_tokens = trace.boundaries[name].num_extra_tokens or 0
+            if num_tokens <= known:
+                chain.append(name)
             last = before
     return tuple(chain)
 
