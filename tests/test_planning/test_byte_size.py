@@ -31,3 +31,8 @@ def test_what_is_no_size(text):
 def test_sizes_are_written():
     assert format_bytes(round(2.55 * 2**30)) == '2.55 GiB'
     assert format_bytes(3 * 2**20) == '3.0 MiB'
+
+
+@pytest.mark.parametrize('size', [2**30 + 1, 2_173_000_000, 10_400_000, 1])
+def test_what_is_rounded_up_is_enough(size):
+    assert 0 <= parse_bytes(format_bytes(size, round_up=True)) - size < 2**24
