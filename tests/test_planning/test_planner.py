@@ -16,10 +16,12 @@ from localsup_mm.planning import (
     Planner,
     Workload,
     default_aux_nets,
+    format_bytes,
     parse_bytes,
     peak_memory,
     read_workload,
 )
+from localsup_mm.planning.search import find_choices
 
 SGD = functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 DEEPLAB = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
@@ -63,17 +65,16 @@ def make_planner(config, options=None, **kwargs):
     return _make_planner(config, json.dumps(options or {}), **kwargs)
 
 
-def make_toy_planner(aux_nets=None):
+def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
     workload = Workload(
-        build_model(CASES['toy'], is_local=False),
-        (2, 3, 64, 64),
+        build_model(CASES[name], is_local=False),
+        (2, 3, size, size),
         lambda shape: torch.zeros(shape[0], dtype=torch.long),
-        SGD,
+        functools.partial(SGD, weight_decay=kwargs.pop('weight_decay', 0)),
+        **kwargs,
     )
-    mean, std = [0.0] * 3, [255.0] * 3
-    return Planner(
-        workload, aux_nets or dict(decoder=dict(mean=mean, std=std))
-    )
+    decoder = dict(mean=[0.0] * 3, std=[255.0] * 3)
+    return Planner(workload, aux_nets or dict(decoder=decoder))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,62 @@ def test_prediction_of_each_module_is_what_is_counted(
     )
     assert predicted == pytest.approx(plan.module_peaks, rel=0.002)
     assert max(plan.module_peaks) == plan.peak_memory < plan.end_to_end
+
+
+HEAD = dict(aux_head=dict(type='ToyHead'))
+WIDE_HEAD = dict(aux_head=dict(type='ToyHead', num_classes=50_000))
+STEP_EACH = dict(step_each_module=True)
+
+
+@pytest.mark.parametrize(
+    ('name', 'aux_nets', 'cuts', 'kwargs'),
+    [
+        # aux nets with nearly all parameters: their state and gradients
+        ('toy', WIDE_HEAD, ['conv1', 'conv2'], {}),
+        ('toy', WIDE_HEAD, ['conv1', 'conv2'], STEP_EACH),
+        # a backward in which the features at the end live on
+        ('densenet', HEAD, ['stages.0'], {}),
+        # parameters take more than activations: gradients, and what the
+        # optimizer's step takes
+        ('resnet_v1c_dilated', HEAD, ['layer1.0', 'layer3.0'], {}),
+        ('resnet_v1c_dilated', HEAD, ['layer1.0', 'layer3.0'], STEP_EACH),
+    ],
+)
+def test_prediction_of_the_peak_is_exact(name, aux_nets, cuts, kwargs):
+    size, decay = (32, 1e-3) if 'resnet' in name else (64, 0)
+    planner = make_toy_planner(
+        name, size, aux_nets, weight_decay=decay, **kwargs
+    )
+    plan = planner.evaluate(cuts)
+    predicted = max(
+        planner.model.peaks([planner.names.index(name) + 1 for name in cuts])
+    )
+    assert predicted == pytest.approx(plan.peak_memory, rel=0.005)
+    assert plan.end_to_end == peak_memory(planner.workload)
+
+
+def test_what_lives_on_behind_a_cut():
+    profile = make_toy_planner().profile
+    assert profile.names == ('conv1', 'conv2', 'conv3')
+    kept = [sum(sizes.values()) for sizes in profile.kept]
+    size = 2 * 8 * 32 * 32 * 4  # bytes of features
+    # the first output; and the second, with what its norm has saved
+    assert kept[:-1] == [0, 0, size, 3 * size]
+    # at the end what the norm has saved; the head saves no output
+    assert kept[-1] == size
+
+
+def test_what_lives_on_of_frozen_stages():
+    planner = make_toy_planner('resnet_mmdet_frozen')
+    profile = planner.profile
+    place = profile.names.index('layer3.0') + 1
+    kept = sorted(profile.kept[place].values())
+    # that of layer2, and of layer1, which is frozen
+    assert kept == [2 * 32 * 8 * 8 * 4, 2 * 16 * 16 * 16 * 4]
+    trained = planner.workload.model.parameters()
+    assert profile.gradients[-1] == sum(
+        p.nbytes for p in trained if p.requires_grad
+    )
 
 
 def test_end_to_end_is_that_of_the_plain_model():
@@ -185,11 +242,21 @@ def test_budget_below_the_floor_says_what_sets_it():
     planner = make_planner(DEEPLAB)
     lowest = planner.plan()
     with pytest.raises(
-        ValueError,
-        match=r'`memory_budget` should be at least \d.*got 100\.0 MiB.*'
-        r'optimizer state take .*gradients .*local module \d of \d',
-    ):
+        ValueError, match=r'`memory_budget` should be at least \d.*got 100\.0'
+    ) as error:
         planner.plan(memory_budget='100MiB')
+    profile = planner.profile
+    assert (
+        f'optimizer state take {format_bytes(profile.static)}, gradients '
+        f'{format_bytes(profile.gradients[-1])}; '
+    ) in str(error.value)
+    # the last local module, that of the heads
+    assert re.search(
+        r'local module (\d) of (?!\1)\d, up to the heads, sets',
+        str(error.value),
+    )
+    peaks = planner.model.peaks(find_choices(planner.model)[0].places)
+    assert max(peaks) == peaks[-1] > max(peaks[:-1])
     assert planner.plan(memory_budget=lowest.peak_memory)
 
 
@@ -203,6 +270,19 @@ def test_floor_is_a_budget_that_is_kept(image_size):
         planner.plan(memory_budget='100MiB')
     floor = re.search(r'at least ([\d.]+ .iB)', str(error.value))[1]
     assert planner.plan(memory_budget=floor).peak_memory <= parse_bytes(floor)
+
+
+def test_lowest_memory_has_the_fewest_macs_within_1_percent():
+    planner = make_planner(DEEPLAB)
+    static, choices = planner.profile.static, find_choices(planner.model)
+    limit = 1.01 * (static + choices[0].peak)
+    plan = planner.plan()
+    places = [planner.names.index(name) + 1 for name in plan.boundaries]
+    found = max(planner.model.peaks(places))
+    assert static + choices[0].peak < found <= limit
+    higher = [static + c.peak for c in choices if static + c.peak > found]
+    assert higher
+    assert min(higher) > limit
 
 
 @pytest.mark.parametrize('k', [0, -1, 5, '3', 2.0])

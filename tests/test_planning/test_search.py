@@ -19,7 +19,7 @@ def make_model(seed):
     ends = range(NUM_PLACES + 2)
     forward = list(itertools.accumulate(draw(10, 100) for _ in ends))
     kinds = [
-        AuxCost(draw(0, 5), draw(5, 9), draw(0, 5), draw(1, 80), draw(1, 5))
+        AuxCost(draw(0, 50), draw(5, 60), draw(0, 50), draw(1, 80), draw(1, 5))
         for _ in range(5)
     ]
     profile = StepProfile(
@@ -27,7 +27,7 @@ def make_model(seed):
         static=100,
         peak=2 * forward[-1],
         macs=1000,
-        state_ratio=1.0,
+        state_ratio=0.1,
         forward=forward,
         forward_peaks=[f + draw(0, 20) for f in forward],
         backward_peaks=[f + draw(0, 60) for f in forward],
