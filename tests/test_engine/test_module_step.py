@@ -150,6 +150,15 @@ def test_checkpoint_around_a_boundary():
         train(build_model(EVERY['checkpointed_2']), SGD, step_each_module=True)
 
 
+def test_gradient_from_elsewhere():
+    """Of a step before that was left half-way: it would be stepped too."""
+    model = build_model(CASES['toy'])
+    weight = model.backbone.conv4.weight
+    weight.grad = torch.ones_like(weight)
+    with pytest.raises(RuntimeError, match=r'local_0.*zero gradients to None'):
+        train(model, SGD, step_each_module=True)
+
+
 def test_nan_changes_no_parameter_from_its_module_on():
     model = build_model(CASES['toy'])
     local_modules = model.backbone.local_supervision.local_modules

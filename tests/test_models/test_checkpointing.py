@@ -11,6 +11,7 @@ from cases import (
 )
 
 from localsup_mm import LocalOptimWrapper, trace_backbone
+from localsup_mm.models.checkpoints import let_checkpoint
 
 CASE = CHECKPOINTED_CASES['checkpointed_1']
 
@@ -65,3 +66,25 @@ def test_a_hosts_block_behind_a_boundary_checkpoints(only):
     # without a graph, and again in the backward
     assert runs == [False, True]
     assert block.conv1.weight.grad.any()
+
+
+def test_features_that_let_checkpoint_lead_nowhere():
+    h = torch.rand(2, 3)
+    found = let_checkpoint(h)
+    assert found.requires_grad
+    found.clone().relu_().sum().backward()
+    assert h.grad is None and not h.requires_grad
+    assert not found.is_leaf
+    # a layer may work in place
+    let_checkpoint(h).relu_().sum().backward()
+
+
+def test_without_checkpoints_no_gradient_goes_to_the_features():
+    """It would cost as much as that of a layer's weights."""
+    model = build_model(CASES['resnet_v1c_dilated'])
+    needed = []
+    model.backbone.layer2[0].conv1.register_forward_pre_hook(
+        lambda module, args: needed.append(args[0].requires_grad)
+    )
+    train_step(model, LocalOptimWrapper(optimizer=NoStep(model)))
+    assert needed == [False]

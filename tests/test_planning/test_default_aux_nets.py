@@ -37,6 +37,16 @@ def test_number_of_classes(name, num_classes):
     assert head['num_classes'] == num_classes
 
 
+def test_sizes_follow_the_image():
+    cfg = read_training('mmpretrain::resnet/resnet18_8xb32_in1k.py')
+    small = default_aux_nets(cfg, (64, 64))
+    assert small['decoder']['target_stride'] == 'feature'
+    assert small['aux_neck']['num_convs'] == 1
+    large = default_aux_nets(cfg)
+    assert large['decoder']['target_stride'] == 4
+    assert large == default_aux_nets(cfg, (224, 224))
+
+
 def test_no_number_of_classes():
     cfg = Config(dict(model=dict(type='A', backbone=dict(type='B'))))
     with pytest.raises(ValueError, match=r"num_classes, but got \['backbone'"):

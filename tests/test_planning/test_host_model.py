@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from localsup_mm.models.checkpoints import find_checkpoints
+from localsup_mm.models.checkpoints import find_checkpoints, is_checkpointed
 from localsup_mm.planning import (
     build_host_model,
     drop_pretrained,
@@ -36,6 +36,16 @@ def test_checkpoints_are_those_of_the_backbone(with_cp):
     assert any(flags) == bool(with_cp)
     assert not all(flags)
     assert 'with_cp' not in cfg.model.backbone
+
+
+def test_checkpoints_of_a_config_can_be_left_out():
+    """DenseNet's have another name."""
+    cfg = read_training('mmpretrain::densenet/densenet121_4xb256_in1k.py')
+    cfg.model.backbone.memory_efficient = True
+    assert is_checkpointed(build_host_model(cfg))
+    assert not is_checkpointed(build_host_model(cfg, with_cp=False))
+    cfg.model.backbone.memory_efficient = False
+    assert is_checkpointed(build_host_model(cfg, with_cp=True))
 
 
 def test_backbone_that_cannot_checkpoint():

@@ -78,6 +78,15 @@ CHOICE = dict(type='RandomChoiceResize', scales=[(640, 480), (320, 240)])
             ],
             (512, 512),
         ),
+        # the last one counts; with the host's name before it
+        (
+            [
+                dict(type='RandomCrop', crop_size=(512, 512)),
+                RESIZE,
+                dict(type='mmseg.RandomCrop', crop_size=(128, 256)),
+            ],
+            (128, 256),
+        ),
         (
             [
                 RESIZE,

@@ -4,11 +4,17 @@ import re
 import sys
 
 import pytest
+import torch
 from processes import ROOT
+
+from localsup_mm.models import expand_local_modules
+from localsup_mm.models.checkpoints import is_checkpointed
+from localsup_mm.planning import read_training
 
 sys.path.insert(0, str(ROOT / 'tools'))
 
 import plan
+from workload_arguments import read_arguments
 
 CONFIG = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
 SMALL = ['--batch', '2', '--size', '64x64']
@@ -41,13 +47,48 @@ def test_budget_and_own_boundaries(capsys):
 @pytest.mark.parametrize(
     'option', ['--amp', '--with-cp', '--step-each-module']
 )
-def test_options_lower_some_local_module(option, capsys):
-    words = [CONFIG, '--batch', '4', '--size', '256x256']
-    peaks = []
-    for options in ([], [option]):
-        plan.main([*words, '--boundaries', 'layer1', 'layer4.0', *options])
-        peaks.append(re.findall(r'up to .*: (.*)', capsys.readouterr().out))
-    assert any(before > after for before, after in zip(*peaks))
+def test_how_it_trains(option):
+    """By the config, or an option besides it."""
+    cfg = read_training(CONFIG)
+    words = [CONFIG, '--lowest', *SMALL]
+
+    def read(*words):
+        workload = read_arguments(cfg, plan.parse_args(words))
+        return {
+            '--amp': workload.autocast_dtype == torch.bfloat16,
+            '--with-cp': is_checkpointed(workload.model),
+            '--step-each-module': workload.step_each_module,
+        }
+
+    assert not any(read(*words).values())
+    expected = dict.fromkeys(read(*words), False) | {option: True}
+    assert read(*words, option) == expected
+    if option == '--amp':
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    elif option == '--with-cp':
+        cfg.model.backbone.with_cp = True
+    else:
+        cfg.optim_wrapper.step_each_module = True
+    assert read(*words) == expected
+
+
+@pytest.mark.parametrize(
+    'name',
+    # a list, a published table, and conditions of boundaries='auto'
+    ['deeplabv3_r101_cityscapes', 'resnet32_k2_softmax_cifar10', 'auto'],
+)
+def test_what_is_left_out_of_local_modules(name):
+    path = f'{ROOT}/configs/infopro/{name}.py'
+    if name == 'auto':
+        cfg = read_training(path.replace(name, 'resnet32_k2_softmax_cifar10'))
+        rule = cfg.model.backbone.local_modules
+        rule.update(boundaries='auto', memory_budget='1GiB')
+    else:
+        cfg = read_training(path)
+    aux_nets = plan.find_aux_nets(cfg, (64, 64))
+    parts = expand_local_modules(boundaries=['layer1', 'layer2'], **aux_nets)
+    assert [part['boundary'] for part in parts] == ['layer1', 'layer2']
+    assert all(part['decoder'] for part in parts)
 
 
 def test_aux_nets_of_the_config(capsys):
