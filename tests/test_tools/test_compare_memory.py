@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from localsup_mm.engine import LiveBytes
-from localsup_mm.models.checkpoints import find_checkpoints
+from localsup_mm.models.checkpoints import find_checkpoints, is_checkpointed
 from localsup_mm.planning import (
     MacCounter,
     Workload,
@@ -101,6 +101,7 @@ def _log_level():
     level = logger.level
     yield
     logger.setLevel(level)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -237,7 +238,9 @@ def test_mixed_precision(write):
 
 
 def test_host_without_checkpoints(write, capsys):
-    output = compare(write(TRANSFORMER), '--batch', '2', '--rounds', '0')
+    words = ('--batch', '2', '--rounds', '0', '--threads', '2')
+    output = compare(write(TRANSFORMER), *words)
+    assert output['num_threads'] == 2
     assert list(output['methods']) == ['e2e']
     assert list(output['not_measured']) == ['with_cp']
     table = capsys.readouterr().out
@@ -312,6 +315,35 @@ def test_same_weights_for_all(write):
     for name, tensor in weights.items():
         assert torch.equal(local.state_dict()[name], tensor)
     assert all(getattr(m, flag) for m, flag in find_checkpoints(local))
+
+
+def test_checkpoints_of_the_config_are_left_out(write):
+    cfg = read_config(write(CLASSIFIER))
+    cfg.model.backbone.backbone.with_cp = True
+    for name, method in derive_methods(cfg).items():
+        model = build_model(method)
+        assert is_checkpointed(model) == name.endswith('with_cp')
+
+
+def test_a_step_changes_no_weight(write):
+    run = TrainingRun(derive_methods(read_config(write(CLASSIFIER)))['local'])
+    before = {n: p.clone() for n, p in run.model.named_parameters()}
+    run.step(make_batch(read_config(write(CLASSIFIER)), 2, (32, 32)))
+    for name, parameter in run.model.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+def test_boundaries_are_chosen_and_amp_is_that_of_the_config(write):
+    begin, _ = CLASSIFIER.split('partition=None')
+    text = (
+        f"{begin}_delete_=True, boundaries='auto', num_local_modules=2, "
+        "decoder=dict(type='ReconstructionDecoder'))))\n"
+    )
+    path = write(f"{text}optim_wrapper = dict(type='LocalAmpOptimWrapper')")
+    output = compare(path, '--batch', '4', '--fake', '--methods', 'infopro')
+    assert output['precision'] == 'AMP'
+    methods = output['methods']
+    assert methods['infopro']['parameters'] > methods['e2e']['parameters']
 
 
 @pytest.mark.parametrize(

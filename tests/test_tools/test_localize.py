@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -109,14 +110,17 @@ def train_two_iterations(cfg, size, work_dir):
 )
 def test_config_of_a_host(name, method, size, tmp_path):
     out = tmp_path / 'local.py'
-    localize.main(
-        [
-            f'{name}.py',
-            *('--method', method, '--num-local-modules', '3'),
-            *('--batch', '2', '--size', f'{size}x{size}', '-o', str(out)),
-        ]
-    )
+    words = ['--method', method, '--num-local-modules', '3']
+    words += ['--batch', '2', '--size', f'{size}x{size}', '-o', str(out)]
+    with_cp = 'densenet' in name  # by another name
+    localize.main([f'{name}.py', *words, *['--with-cp'] * with_cp])
     cfg = Config.fromfile(out)
+    assert ('memory_efficient' in cfg.model.backbone.backbone) == with_cp
+    context = cfg.model.backbone.get('context_supply')
+    assert (context is not None) == (method == 'contsup')
+    if context:
+        pool_first = cfg.default_scope != 'mmpretrain'
+        assert context == dict(mode='r1e', pool_first=pool_first)
     assert len(cfg.model.backbone.local_modules.boundaries) == 2
     changed = train_two_iterations(cfg, size, tmp_path / 'work')
     losses = [
@@ -164,6 +168,18 @@ def test_settings_are_written(tmp_path):
     assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
     assert cfg.optim_wrapper.optimizer.type == 'SGD'
     assert cfg.custom_imports.imports == ['localsup_mm']
+    wrapper = dict(type='LocalDistributedDataParallel')
+    assert cfg.model_wrapper_cfg == wrapper
+    hooks = cfg.default_hooks
+    assert hooks.checkpoint.type == 'SafeCheckpointHook'
+    assert hooks.setup_check.type == 'SetupCheckHook'
+    weights = cfg.model.backbone.local_modules.loss_weights
+    assert weights == [[1.5, 1.0], [0.5, 1.0]]
+    header = Path(out).read_text().split('_base_')[0]
+    assert header.startswith('# infopro, planned for 3 x 3 x 64 x 64\n# 2 loc')
+    assert header.endswith(
+        'size of images is not set here, but by the base.\n'
+    )
     words[-1] = out = str(tmp_path / 'other.py')
     localize.main(words)
     cfg = Config.fromfile(out)
@@ -211,6 +227,16 @@ def test_bad_words(config, words, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         localize.main(words)
     assert not out.exists()
+
+
+def test_step_of_each_module_does_not_accumulate(tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text(
+        f"_base_ = ['{FCN}']\noptim_wrapper = dict(accumulative_counts=2)"
+    )
+    words = ['--lowest', '--step-each-module', '-o', str(tmp_path / 'o.py')]
+    with pytest.raises(ValueError, match=r'accumulative_counts`.*but got 2'):
+        localize.main([str(path), *words])
 
 
 def test_optimizer_wrapper_without_a_local_form(tmp_path):
@@ -261,19 +287,19 @@ def test_lazy_config(tmp_path):
 
 
 def test_inherited_settings_are_replaced(tmp_path):
-    name = 'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512'
     base, out = tmp_path / 'base.py', tmp_path / 'my.py'
     base.write_text(
-        f"_base_ = ['{name}.py']\n"
+        f"_base_ = ['{ROOT}/configs/e2e/resnet32_cifar10.py']\n"
         "model_wrapper_cfg = dict(type='Other', auto_wrap_policy='a')\n"
+        "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
+        "custom_imports = dict(imports='localsup_mm.backbones')\n"
     )
-    words = ['--num-local-modules', '2', '--batch', '2', '--size', '64x64']
-    localize.main([str(base), *words, '--step-each-module', '-o', str(out)])
+    words = ['--num-local-modules', '2', '--batch', '2', '-o', str(out)]
+    localize.main([str(base), *words, '--step-each-module'])
     cfg = Config.fromfile(out)
-    wrapper = dict(type='LocalDistributedDataParallel')
-    assert cfg.model_wrapper_cfg == wrapper
-    # the host says 'dynamic'
+    assert cfg.model_wrapper_cfg == dict(type='LocalDistributedDataParallel')
+    assert cfg.optim_wrapper.type == 'LocalAmpOptimWrapper'
+    assert cfg.optim_wrapper.dtype == 'bfloat16'
     assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
-    out.unlink()
-    localize.main([f'{name}.py', *words, '-o', str(out)])
-    assert Config.fromfile(out).model_wrapper_cfg == wrapper
+    imports = ['localsup_mm.backbones', 'localsup_mm']
+    assert cfg.custom_imports.imports == imports
