@@ -12,14 +12,17 @@ def test_wide_features_are_narrowed():
     assert neck.out_channels == 8
     conv, norm, _ = neck.conv
     assert conv.kernel_size == (1, 1)
+    assert conv.bias is None
     assert isinstance(norm, nn.SyncBatchNorm)
 
 
 def test_narrow_features_pass_as_they_are():
-    neck = ReductionNeck(8, 8)
-    feats = torch.rand(2, 8, 4, 4)
-    (found,) = neck((feats,))
+    neck = ReductionNeck(8, 16)
+    assert neck.out_channels == 8
+    earlier, feats = torch.rand(2, 4, 8, 8), torch.rand(2, 8, 4, 4)
+    (found,) = neck((earlier, feats))
     assert found is feats
+    neck = ReductionNeck(8, 8)
     assert not list(neck.parameters())
 
 

@@ -72,7 +72,7 @@ def test_budget_and_input_shape():
     plan = resolve_auto(cfg)
     assert plan.peak_memory <= 2**30 < plan.end_to_end
     assert 'input_shape' not in cfg.model.backbone.local_modules
-    smaller = make_config("memory_budget='1GiB', input_shape=(8, 3, 32, 32)")
+    smaller = make_config("memory_budget='1GiB', input_shape=(512, 3, 8, 8)")
     assert resolve_auto(smaller).boundaries == ()
 
 

@@ -116,6 +116,9 @@ def test_config_of_a_host(name, method, size, tmp_path):
     localize.main([f'{name}.py', *words, *['--with-cp'] * with_cp])
     cfg = Config.fromfile(out)
     assert ('memory_efficient' in cfg.model.backbone.backbone) == with_cp
+    hooks = cfg.default_hooks
+    assert hooks.checkpoint.type == 'SafeCheckpointHook'
+    assert hooks.setup_check.type == 'SetupCheckHook'
     context = cfg.model.backbone.get('context_supply')
     assert (context is not None) == (method == 'contsup')
     if context:
@@ -170,9 +173,6 @@ def test_settings_are_written(tmp_path):
     assert cfg.custom_imports.imports == ['localsup_mm']
     wrapper = dict(type='LocalDistributedDataParallel')
     assert cfg.model_wrapper_cfg == wrapper
-    hooks = cfg.default_hooks
-    assert hooks.checkpoint.type == 'SafeCheckpointHook'
-    assert hooks.setup_check.type == 'SetupCheckHook'
     weights = cfg.model.backbone.local_modules.loss_weights
     assert weights == [[1.5, 1.0], [0.5, 1.0]]
     header = Path(out).read_text().split('_base_')[0]
