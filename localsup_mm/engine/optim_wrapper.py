@@ -14,6 +14,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 
 from ..models import LocalModule, LocalStep, lend_step, local_parameters
+from ..models.compiled_ops import adapted_compiled_ops
 from .model_wrapper import LocalDistributedDataParallel
 from .module_step import (
     check_model_wrapper,
@@ -248,7 +249,8 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
     """mmengine's :class:`AmpOptimWrapper` for a locally supervised model.
 
     All local losses and the last module's share one loss scale. On a CPU,
-    where the host refuses, it runs in bfloat16 without a loss scale.
+    where the host refuses, it runs in bfloat16 without a loss scale. What
+    mmcv computes in float32 only is, see :func:`adapted_compiled_ops`.
 
     Args:
         loss_scale (str | float | dict): As the host. Defaults to 'dynamic'.
@@ -277,6 +279,17 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
         self.step_each_module = step_each_module
         if step_each_module:
             check_settings(self)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """As without mixed precision, under autocast."""
+        with adapted_compiled_ops(), super().optim_context(model):
+            yield
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """As the host."""
+        with adapted_compiled_ops():
+            super().backward(loss, **kwargs)
 
     def _init_on_cpu(
         self, dtype: Optional[Union[str, torch.dtype]], **kwargs

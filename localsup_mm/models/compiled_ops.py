@@ -20,9 +20,9 @@ def adapted_compiled_ops() -> Iterator[None]:
     """Let mmcv's compiled ops run on fake tensors, and in bfloat16.
 
     They are no ops of torch, e.g. deformable convs, RoIAlign and NMS: fake
-    tensors have no data for them, and on a CPU they know no bfloat16. They
-    write into tensors that their caller makes. So on fake ones there is
-    nothing to do, and bfloat16 goes through a copy in float32.
+    tensors have no data for them, and they are not written for bfloat16.
+    They write into tensors that their caller makes. So on fake ones there is
+    nothing to do, and bfloat16 goes through copies in float32.
 
     Yields:
         None: While they do.
@@ -50,7 +50,7 @@ def _run(op: Callable, *args: Any, **kwargs: Any) -> Any:
     tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
     if any(isinstance(t, FakeTensor) for t in tensors):
         return None
-    # copies that no kernel of a GPU makes: not to be counted
+    # what kernels take for themselves is not counted
     with _disable_current_modes():
         copies = {
             t: t.detach().float() for t in tensors if t.dtype == torch.bfloat16

@@ -75,6 +75,24 @@ def test_bfloat16_on_a_cpu(name):
         assert error < 0.1, f'{key}: {error}'
 
 
+def test_compiled_ops_in_bfloat16():
+    backbone = dict(
+        type='mmdet.ResNet',
+        depth=50,
+        stem_channels=8,
+        base_channels=8,
+        dcn=dict(type='DCNv2', deform_groups=1, fallback_on_stride=False),
+        stage_with_dcn=(False, True, True, True),
+    )
+    model = build_model(
+        CASES['resnet_v1c_dilated']._replace(backbone=backbone)
+    )
+    train_step(model, LocalAmpOptimWrapper(optimizer=NoStep(model)))
+    found = gradients(model)
+    assert found['backbone.layer2.1.conv2.weight'].abs().sum() > 0
+    assert found['backbone.layer4.1.conv2.conv_offset.weight'].isfinite().all()
+
+
 def test_float16_is_refused_on_a_cpu():
     model = build_model(CASE)
     with pytest.raises(ValueError, match="'float16'"):
