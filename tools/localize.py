@@ -65,19 +65,17 @@ def check_out(path: str) -> None:
         )
 
 
-def check_config(cfg: Config, args: argparse.Namespace) -> None:
+def check_config(cfg: Config, name: str) -> None:
     """Refuse what cannot be converted.
 
     Args:
         cfg (Config): Of a training, end to end.
-        args (argparse.Namespace): The command line.
+        name (str): Its file, for messages.
 
     Raises:
         ValueError: If it is locally supervised already, or trains with an
-            optimizer wrapper that has no local form, or whose settings do
-            not go with ``--step-each-module``.
+            optimizer wrapper that has no local form.
     """
-    name = args.config
     if cfg.model.backbone.get('type') == 'LocalBackbone':
         raise ValueError(
             '`config` should train end to end, but got '
@@ -90,15 +88,6 @@ def check_config(cfg: Config, args: argparse.Namespace) -> None:
             f'`optim_wrapper` should be one of {list(OPTIM_WRAPPERS)}, but '
             f'got {kind!r} in {name!r}. Set another one in the config first.'
         )
-    for setting in ('clip_grad', 'accumulative_counts'):
-        value = cfg.optim_wrapper.get(setting)
-        if args.step_each_module and value not in (None, 1):
-            raise ValueError(
-                f'`optim_wrapper.{setting}` should be left out with '
-                '--step-each-module, since it needs the gradients of all '
-                f'modules, but got {value!r} in {name!r}. Leave one of them '
-                'out.'
-            )
 
 
 def make_aux_nets(
@@ -237,7 +226,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     warnings.simplefilter('ignore')
     check_out(args.out)
     cfg = read_training(args.config)
-    check_config(cfg, args)
+    check_config(cfg, args.config)
     workload = read_arguments(cfg, args)
     aux_nets, context_supply = make_aux_nets(
         cfg, args.method, workload.input_shape[2:]

@@ -144,6 +144,8 @@ def read_workload(
         amp = 'Amp' in str(wrapper.get('type'))
     if step_each_module is None:
         step_each_module = wrapper.get('step_each_module', False)
+    if step_each_module:
+        _check_step_each_module(wrapper)
     workload = Workload(
         model,
         (batch_size, 3, *size),
@@ -158,6 +160,17 @@ def read_workload(
     if is_data_dependent:
         _init_heads(model)
     return replace(workload, is_data_dependent=is_data_dependent)
+
+
+def _check_step_each_module(wrapper: dict) -> None:
+    for setting in ('clip_grad', 'accumulative_counts'):
+        value = wrapper.get(setting)
+        if value not in (None, 1):
+            raise ValueError(
+                f'`optim_wrapper.{setting}` should be left out with '
+                'step_each_module, since it needs the gradients of all '
+                f'modules, but got {value!r}. Leave one of them out.'
+            )
 
 
 def _init_heads(model: nn.Module) -> None:

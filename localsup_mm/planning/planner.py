@@ -51,7 +51,7 @@ class Plan:
         """Say it in words, on several lines."""
         k = len(self.boundaries) + 1
         lines = [
-            f'{k} local modules: peak memory '
+            f'{k} local module{"s" if k > 1 else ""}: peak memory '
             f'{format_bytes(self.peak_memory)}, '
             f'{100 * self.peak_memory / self.end_to_end:.1f} % of end-to-end '
             f'in the same settings ({format_bytes(self.end_to_end)}), '
