@@ -1,6 +1,6 @@
 """Peak memory of any choice of boundaries, by arithmetic."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .aux_cost import AuxCost
 from .step_profile import StepProfile
@@ -90,8 +90,11 @@ class MemoryModel:
     def _add_up(self, a: int, b: int) -> int:
         p = self.profile
         inside = range(a + 1, b + 1)
-        left = self._left(a, b)
-        parts = [p.forward_peaks[i] + self._left(a, i - 1) for i in inside]
+        # the hook at b runs while the module there holds its input
+        left = self._left(a, p.kept[b] | p.inputs[b])
+        parts = [
+            p.forward_peaks[i] + self._left(a, p.kept[i - 1]) for i in inside
+        ]
         if b == self.end:
             update = p.gradients[-1] - p.gradients[a] + p.update
             parts += [p.backward_peaks[i] + left for i in inside]
@@ -111,12 +114,12 @@ class MemoryModel:
             + p.gradients[a] * self._keeps_gradients
         )
 
-    def _left(self, a: int, i: int) -> int:
-        """What the local modules before place a leave, as far as place i."""
+    def _left(self, a: int, held: Collection[int]) -> int:
+        """What the local modules before place a leave, if still held."""
         if a == 0:
             return 0
         p = self.profile
-        left = {key: p.kept[a][key] for key in p.kept[a].keys() & p.kept[i]}
+        left = {key: p.kept[a][key] for key in p.kept[a].keys() & held}
         return sum({**left, p.outputs[a][0]: p.outputs[a][1]}.values())
 
     def _backward_peak(self, i: int, b: int) -> int:

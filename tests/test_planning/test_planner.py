@@ -92,6 +92,8 @@ def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
             dict(batch_size=1024),
             ['relu', *(f'layer{i}.{j}' for i in (1, 2) for j in range(4))],
         ),
+        # the module at the end of the second one holds what went into it
+        (RESNET32, {}, dict(with_cp=True), ['layer1.1', 'layer1', 'layer2.2']),
         (SWIN, SMALL_SWIN, {}, ['stages.0.blocks.0', 'stages.2.blocks.0']),
         (SWIN, SMALL_SWIN, {}, ['stages.1.blocks.0']),
         (MASK_RCNN, SMALL_MASK_RCNN, {}, ['layer2.0', 'layer3.0']),
