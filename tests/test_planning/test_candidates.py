@@ -6,6 +6,7 @@ import pytest
 import torch
 from cases import CASES
 from mmengine.registry import MODELS
+from torch import nn
 
 from localsup_mm import trace_backbone
 from localsup_mm.planning.candidates import find_candidates
@@ -70,3 +71,15 @@ def test_image_tokens_have_seen_the_class_token(cfg):
             losses[name], [parameters[n] for n in before], retain_graph=True
         )
         assert all(gradient.any() for gradient in gradients)
+
+
+def test_smallest_output_of_a_place():
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(4, 4, 3, padding=1),
+    )
+    trace = trace_backbone(backbone, (16, 16))
+    assert set(trace.boundaries) >= {'0', '1', '2'}
+    assert find_candidates(backbone, trace) == ('1',)
