@@ -92,7 +92,7 @@ def check_config(cfg: Config, name: str) -> None:
 
 def make_aux_nets(
     cfg: Config, method: str, image_size: Sequence[int]
-) -> tuple[dict, Optional[dict]]:
+) -> tuple[list[dict], Optional[dict]]:
     """Aux nets and context of a method.
 
     Args:
@@ -101,37 +101,41 @@ def make_aux_nets(
         image_size (Sequence[int]): H and W, in pixels.
 
     Returns:
-        tuple[dict, Optional[dict]]: Arguments of
-        :func:`expand_local_modules`, and ``context_supply``.
+        tuple[list[dict], Optional[dict]]: Arguments of
+        :func:`expand_local_modules` from large to small aux nets, and
+        ``context_supply``.
 
     Raises:
         ValueError: If the method has no aux nets for the host's task.
     """
-    aux_nets = default_aux_nets(cfg, image_size)
+    sizes = default_aux_nets(cfg, image_size)
     if method == 'infopro':
         # lambda_1 falls with depth, as in the published settings
-        return dict(aux_nets, loss_weights=[[1.5, 1.0], [0.5, 1.0]]), None
-    del aux_nets['decoder']
+        weights = [[1.5, 1.0], [0.5, 1.0]]
+        return [dict(nets, loss_weights=weights) for nets in sizes], None
+    for aux_nets in sizes:
+        del aux_nets['decoder']
     if method == 'greedy':
-        return aux_nets, None
+        return sizes, None
     is_classification = cfg.default_scope == 'mmpretrain'
     if method == 'contsup':
         # on large images an encoder pools before its wide conv
-        return aux_nets, dict(mode='r1e', pool_first=not is_classification)
+        return sizes, dict(mode='r1e', pool_first=not is_classification)
     if not is_classification:
         raise ValueError(
             "`--method` should be 'infopro', 'greedy' or 'contsup' for "
             f"{cfg.default_scope}, but got 'dgl', whose aux nets classify "
             'images. Choose one of those.'
         )
-    return dict(
+    aux_nets = dict(
         aux_neck=dict(type='MLPSRNeck', num_convs=3, num_fcs=3),
         aux_head=dict(
             type='mmpretrain.LinearClsHead',
             num_classes=find_num_classes(cfg),
             loss=dict(type='mmpretrain.CrossEntropyLoss'),
         ),
-    ), None
+    )
+    return [aux_nets], None
 
 
 def make_optim_wrapper(cfg: Config, args: argparse.Namespace) -> dict:
@@ -237,12 +241,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         backbone[argument] = True
     print(f'planning for {tuple(workload.input_shape)}', flush=True)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        plan = Planner(workload, aux_nets, context_supply).plan(
-            args.num_local_modules, args.budget
-        )
-    local = dict(
-        local_modules=dict(boundaries=list(plan.boundaries), **aux_nets)
-    )
+        planner = Planner(workload, aux_nets, context_supply)
+        plan = planner.plan(args.num_local_modules, args.budget)
+    boundaries = list(plan.boundaries)
+    local = dict(local_modules=dict(boundaries=boundaries, **planner.aux_nets))
     if context_supply is not None and plan.boundaries:
         local['context_supply'] = context_supply
     changes = dict(

@@ -13,7 +13,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -41,7 +41,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_aux_nets(cfg: Config, image_size: Sequence[int]) -> dict:
+def find_aux_nets(
+    cfg: Config, image_size: Sequence[int]
+) -> Union[dict, list[dict]]:
     """Aux nets of a config; those of the first local module go for all.
 
     Args:
@@ -49,7 +51,7 @@ def find_aux_nets(cfg: Config, image_size: Sequence[int]) -> dict:
         image_size (Sequence[int]): H and W, in pixels.
 
     Returns:
-        dict: As :func:`expand_local_modules` takes them.
+        dict | list[dict]: As :class:`Planner` takes them.
     """
     rule = cfg.model.backbone.get('local_modules')
     if not rule:

@@ -1,6 +1,7 @@
 """What a local module learns from."""
 
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
@@ -8,6 +9,7 @@ from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from .boundary import Boundary
 from .build import build_part
@@ -48,6 +50,10 @@ class LocalModule(BaseModule):
             and so makes no logits of the size of the image: with many
             classes they take more memory than the local module. Defaults to
             1: from all.
+        min_stride (int): The aux nets work at this stride at the finest:
+            features of a finer one are averaged to it before, which makes
+            any aux nets cheap at early boundaries. Defaults to 1: they get
+            the features as they are.
         earlier (Sequence[Boundary]): The boundaries before this one. Not set
             in a config. Defaults to ().
 
@@ -56,7 +62,7 @@ class LocalModule(BaseModule):
 
     Attributes:
         levels (tuple[int]): Indices of the earlier boundaries whose features
-            belong to the pyramid.
+            belong to the pyramid; none of a stride below ``min_stride``.
 
     Shape:
         - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``.
@@ -64,8 +70,8 @@ class LocalModule(BaseModule):
 
     Raises:
         ValueError: If there is neither a decoder nor an aux head, or
-            ``label_stride`` is below 1; with the loss, if it is above 1 for
-            labels that are no label maps.
+            ``label_stride`` or ``min_stride`` is below 1; with the loss, if
+            ``label_stride`` is above 1 for labels that are no label maps.
         ImportError: If the host of a part is not installed.
     """
 
@@ -78,6 +84,7 @@ class LocalModule(BaseModule):
         aux_head: Union[dict, Sequence[dict], None] = None,
         pyramid: bool = False,
         label_stride: int = 1,
+        min_stride: int = 1,
         earlier: Sequence[Boundary] = (),
     ) -> None:
         super().__init__()
@@ -92,13 +99,23 @@ class LocalModule(BaseModule):
                 '`label_stride` should be at least 1, but got '
                 f'{label_stride!r}. Leave it out to learn from all pixels.'
             )
+        if min_stride < 1:
+            raise ValueError(
+                '`min_stride` should be at least 1, but got '
+                f'{min_stride!r}. Leave it out for features as they are.'
+            )
         self.boundary = boundary
         self.label_stride = label_stride
         self.name = name
-        self.levels = _find_levels(earlier, boundary) if pyramid else ()
+        # the side of the squares that are averaged
+        self._square = math.ceil(min_stride / boundary.stride)
+        self.levels = ()
+        if pyramid:
+            self.levels = _find_levels(earlier, boundary, min_stride)
         sources = [*(earlier[i] for i in self.levels), boundary]
         channels = [source.channels for source in sources]
         strides = [source.stride for source in sources]
+        strides[-1] *= self._square
         self.decoder = self.aux_neck = self.aux_head = None
         if decoder is not None:
             if isinstance(decoder, dict):
@@ -124,6 +141,21 @@ class LocalModule(BaseModule):
                 for cfg in aux_head
             )
 
+    def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
+        """What the aux nets get.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
+            inputs (Tensor): ``(B, 3, H, W)``.
+
+        Returns:
+            Tensor: ``(B, C, h', w')``, at ``min_stride`` at the finest.
+        """
+        feature_map = self.boundary.to_feature_map(feats, inputs)
+        if self._square == 1:
+            return feature_map
+        return avg_pool2d(feature_map, self._square, ceil_mode=True)
+
     def loss(
         self,
         feats: Tensor,
@@ -144,7 +176,7 @@ class LocalModule(BaseModule):
             dict[str, Tensor]: As the hosts' heads: keys with ``loss`` are
             minimized, others only logged.
         """
-        feats = (self.boundary.to_feature_map(feats, inputs),)
+        feats = (self.to_feature_map(feats, inputs),)
         losses = {}
         # The head first: its backward comes last and needs the most memory,
         # when the decoder's graph is gone already.
@@ -170,12 +202,14 @@ class LocalModule(BaseModule):
 
 
 def _find_levels(
-    earlier: Sequence[Boundary], boundary: Boundary
+    earlier: Sequence[Boundary], boundary: Boundary, min_stride: int
 ) -> tuple[int, ...]:
     """The last earlier boundary of each stride finer than this one's."""
     last = {b.stride: i for i, b in enumerate(earlier)}
     return tuple(
-        i for stride, i in sorted(last.items()) if stride < boundary.stride
+        i
+        for stride, i in sorted(last.items())
+        if min_stride <= stride < boundary.stride
     )
 
 

@@ -1,7 +1,8 @@
 """What the aux nets at a boundary cost."""
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from .hollow_ops import HollowOps, real_loss
 from .mac_counter import MacCounter
 from .workload import Workload
 
-__all__ = ['AuxCost', 'measure_aux_nets']
+__all__ = ['AuxCost', 'measure_aux_nets', 'measure_everywhere']
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,34 @@ def measure_aux_nets(
         live.peak - start,
         counter.forward,
     )
+
+
+def measure_everywhere(
+    workload: Workload,
+    places: Iterable[tuple[Boundary, tuple]],
+    aux_nets: dict,
+) -> list[AuxCost]:
+    """Measure aux nets at many boundaries, equal ones once.
+
+    Args:
+        workload (Workload): What is trained.
+        places (Iterable[tuple[Boundary, tuple]]): Boundaries, each with shape
+            and dtype of the features there.
+        aux_nets (dict): As :func:`measure_aux_nets`.
+
+    Returns:
+        list[AuxCost]: At each of them.
+    """
+    known: dict[tuple, AuxCost] = {}
+    costs = []
+    for boundary, features in places:
+        key = (replace(boundary, name=''), features)
+        if key not in known:
+            known[key] = measure_aux_nets(
+                workload, boundary, aux_nets, features
+            )
+        costs.append(known[key])
+    return costs
 
 
 def _make_features(shape: tuple[int, ...], dtype: Any) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Aux nets for a network that has none."""
 
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from mmengine.config import Config
 
@@ -9,19 +9,27 @@ from .image_size import find_image_size
 
 __all__ = ['default_aux_nets', 'find_num_classes']
 
+# (width, stride at the finest) from large to small: half as wide and half the
+# resolution in turns; the stride is in units of the first one
+_SIZES = ((32, 1), (32, 2), (16, 2), (16, 4), (8, 4), (8, 8))
 # sides of images that networks for CIFAR and its like are made for
-_SMALL = 96
+_SMALL_IMAGE = 96
 
 
 def default_aux_nets(
     cfg: Config, image_size: Optional[Sequence[int]] = None
-) -> dict:
-    """Cheap aux nets for the network of a host's config.
+) -> list[dict]:
+    """Cheap aux nets for the network of a host's config, in several sizes.
 
     A decoder whose target is a small image, and a narrow head for the host's
-    task with the classes of the network's own. They are sized so that their
-    compute is a few percent of the network's at each boundary; the rest of
-    their sizes comes from the trace.
+    task with the classes of the network's own. Those of one size work at one
+    resolution: features, target and labels of a finer one are averaged or
+    thinned out. The largest cost a few percent of a ResNet-50 at each
+    boundary; :class:`Planner` takes the first that the network can afford.
+
+    Classifiers of small images have the aux nets of InfoPro on CIFAR first;
+    where these cost too much, as in a wide network, those for large images
+    at a finer stride follow.
 
     Args:
         cfg (Config): Of mmseg, mmdet or mmpretrain.
@@ -29,8 +37,8 @@ def default_aux_nets(
             None: see :func:`find_image_size`.
 
     Returns:
-        dict: ``decoder``, ``aux_neck``, ``aux_head`` and other arguments of
-        :func:`expand_local_modules`.
+        list[dict]: From large to small, each with ``decoder``, ``aux_neck``,
+        ``aux_head`` and other arguments of :func:`expand_local_modules`.
 
     Raises:
         ValueError: If the host or the number of classes is unknown.
@@ -41,14 +49,28 @@ def default_aux_nets(
             f'`default_scope` should be one of {sorted(_MAKERS)}, but got '
             f'{host!r}. Give the aux nets in local_modules yourself.'
         )
+    num_classes = find_num_classes(cfg)
     size = image_size or find_image_size(cfg)
-    aux_nets = _MAKERS[host](size, find_num_classes(cfg))
-    if 'MultiLabel' in str((cfg.model.get('head') or {}).get('type')):
-        aux_nets['aux_head'].update(
-            type='mmpretrain.MultiLabelLinearClsHead',
-            loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True),
+    is_small = host == 'mmpretrain' and max(size) <= _SMALL_IMAGE
+    first = 1 if is_small else 4
+    sizes = [
+        _MAKERS[host](width, factor * first, num_classes)
+        for width, factor in _SIZES
+    ]
+    if is_small:
+        sizes[0].update(
+            decoder=_make_decoder((12,), 'feature'),
+            aux_neck=dict(type='ConvPool', num_convs=1, fc_channels=(128,)),
         )
-    return aux_nets
+    if 'MultiLabel' in str((cfg.model.get('head') or {}).get('type')):
+        for aux_nets in sizes:
+            aux_nets['aux_head'].update(
+                type='mmpretrain.MultiLabelLinearClsHead',
+                loss=dict(
+                    type='mmpretrain.CrossEntropyLoss', use_sigmoid=True
+                ),
+            )
+    return sizes
 
 
 def find_num_classes(cfg: Config) -> int:
@@ -97,19 +119,27 @@ def _find_all(cfg: Any) -> list[int]:
     return found
 
 
-def _segment(size: Sequence[int], num_classes: int) -> dict[str, Any]:
+def _make_decoder(
+    channels: tuple[int, ...], stride: Union[int, str], **kwargs: Any
+) -> dict[str, Any]:
+    return dict(
+        type='ReconstructionDecoder',
+        channels=channels,
+        target_stride=stride,
+        **kwargs,
+    )
+
+
+def _segment(width: int, stride: int, num_classes: int) -> dict[str, Any]:
     norm = dict(type='SyncBN', requires_grad=True)
     return dict(
-        decoder=dict(
-            type='ReconstructionDecoder',
-            channels=(32, 12),
-            target_stride=4,
-            norm_cfg=norm,
+        decoder=_make_decoder((width, _narrow(width)), stride, norm_cfg=norm),
+        aux_neck=dict(
+            type='ReductionNeck', out_channels=2 * width, norm_cfg=norm
         ),
-        aux_neck=dict(type='ReductionNeck', out_channels=64, norm_cfg=norm),
         aux_head=dict(
             type='mmseg.FCNHead',
-            channels=64,
+            channels=2 * width,
             num_convs=1,
             concat_input=False,
             num_classes=num_classes,
@@ -118,47 +148,41 @@ def _segment(size: Sequence[int], num_classes: int) -> dict[str, Any]:
                 type='mmseg.CrossEntropyLoss', avg_non_ignore=True
             ),
         ),
-        label_stride=4,
+        label_stride=stride,
+        min_stride=stride,
     )
 
 
-def _classify(size: Sequence[int], num_classes: int) -> dict[str, Any]:
-    if max(size) <= _SMALL:
-        decoder: dict = dict(channels=(12,), target_stride='feature')
-        neck = dict(num_convs=1, fc_channels=(128,))
-    else:
-        decoder = dict(channels=(32, 12), target_stride=4)
-        neck = dict(
+def _classify(width: int, stride: int, num_classes: int) -> dict[str, Any]:
+    return dict(
+        decoder=_make_decoder((width, _narrow(width)), stride),
+        aux_neck=dict(
+            type='ConvPool',
             num_convs=3,
-            channels=(32, 64, 256),
+            channels=(width, 2 * width, 8 * width),
             kernel_sizes=(1, 3, 1),
             strides=(1, 2, 1),
-        )
-    return dict(
-        decoder=dict(type='ReconstructionDecoder', **decoder),
-        aux_neck=dict(type='ConvPool', **neck),
+        ),
         aux_head=dict(
             type='mmpretrain.LinearClsHead',
             num_classes=num_classes,
             loss=dict(type='mmpretrain.CrossEntropyLoss'),
         ),
+        min_stride=stride,
     )
 
 
-def _detect(size: Sequence[int], num_classes: int) -> dict[str, Any]:
+def _detect(width: int, stride: int, num_classes: int) -> dict[str, Any]:
     return dict(
-        decoder=dict(
-            type='ReconstructionDecoder',
-            channels=(64, 32),
-            target_stride=4,
-            ignore_padding=True,
-        ),
-        aux_neck=dict(type='ReductionNeck', out_channels=64),
+        decoder=_make_decoder((2 * width, width), stride, ignore_padding=True),
+        aux_neck=dict(type='ReductionNeck', out_channels=2 * width),
         aux_head=dict(
             type='mmdet.ATSSHead',
             num_classes=num_classes,
-            feat_channels=64,
+            feat_channels=2 * width,
             stacked_convs=1,
+            # two channels a group, at any width
+            norm_cfg=dict(type='GN', num_groups=width, requires_grad=True),
             anchor_generator=dict(
                 type='AnchorGenerator',
                 ratios=[1.0],
@@ -175,7 +199,13 @@ def _detect(size: Sequence[int], num_classes: int) -> dict[str, Any]:
                 debug=False,
             ),
         ),
+        min_stride=stride,
     )
+
+
+def _narrow(width: int) -> int:
+    """Of a decoder's last hidden conv, as 12 behind 32."""
+    return max(12 * width // 32, 8)
 
 
 _MAKERS = {'mmdet': _detect, 'mmpretrain': _classify, 'mmseg': _segment}

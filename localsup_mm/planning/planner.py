@@ -9,7 +9,7 @@ from mmengine.model import revert_sync_batchnorm
 
 from ..engine import check_model
 from ..models import expand_local_modules, supervise_locally, trace_backbone
-from .aux_cost import AuxCost, measure_aux_nets
+from .aux_cost import measure_everywhere
 from .byte_size import format_bytes, parse_bytes
 from .candidates import find_candidates
 from .memory_model import MemoryModel
@@ -22,6 +22,9 @@ __all__ = ['Plan', 'Planner']
 
 # Above the lowest peak by so little, fewer MACs are worth more.
 _TIE = 0.01
+
+# What aux nets may add to the forward pass, and up to which K.
+_CHEAP, _CHEAP_UP_TO = 0.06, 6
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,18 @@ class Planner:
 
     Args:
         workload (Workload): Of the plain model.
-        aux_nets (dict): ``decoder``, ``aux_neck``, ``aux_head`` and other
-            arguments of :func:`expand_local_modules`.
+        aux_nets (dict | Sequence[dict]): ``decoder``, ``aux_neck``,
+            ``aux_head`` and other arguments of :func:`expand_local_modules`.
+            Of several, from large to small, those are taken that first add
+            at most 6 % to the MACs of the forward pass in the plans of the
+            lowest memory for K = 2 .. 6; else the last.
         context_supply (dict, optional): See :func:`supervise_locally`; it
             counts in what is measured, not in the choice. Defaults to None.
         trace_size (tuple[int, int], optional): ``input_size`` of
             :func:`trace_backbone`. Defaults to None.
+
+    Attributes:
+        aux_nets (dict): Those taken.
 
     Raises:
         ValueError: If the backbone cannot be cut.
@@ -87,12 +96,11 @@ class Planner:
     def __init__(
         self,
         workload: Workload,
-        aux_nets: dict,
+        aux_nets: Union[dict, Sequence[dict]],
         context_supply: Optional[dict] = None,
         trace_size: Optional[tuple[int, int]] = None,
     ) -> None:
         self.workload = workload
-        self.aux_nets = aux_nets
         self.context_supply = context_supply
         self.trace_size = trace_size
         backbone = workload.model.backbone
@@ -106,20 +114,21 @@ class Planner:
                 'lies before is frozen. Train it end to end.'
             )
         self.profile = profile_step(workload, trace, self.names)
-        parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
-        known: dict[tuple, AuxCost] = {}
-        costs = []
-        for name, features in zip(self.names, self.profile.features[1:]):
-            boundary = trace.boundaries[name]
-            key = (replace(boundary, name=''), features)
-            if key not in known:
-                known[key] = measure_aux_nets(
-                    workload, boundary, parts, features
-                )
-            costs.append(known[key])
-        self.model = MemoryModel(
-            self.profile, costs, workload.step_each_module
-        )
+        places = [
+            (trace.boundaries[name], features)
+            for name, features in zip(self.names, self.profile.features[1:])
+        ]
+        sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
+        for self.aux_nets in sizes:
+            parts = dict(self.aux_nets)
+            parts.pop('loss_weights', None)
+            self.model = MemoryModel(
+                self.profile,
+                measure_everywhere(workload, places, parts),
+                workload.step_each_module,
+            )
+            if len(sizes) == 1 or self._is_cheap():
+                break
 
     def plan(
         self,
@@ -156,8 +165,7 @@ class Planner:
         if memory_budget is not None:
             budget = parse_bytes(memory_budget, 'memory_budget')
             return self._plan_for_budget(choices, budget)
-        lowest = self.profile.static + choices[0].peak
-        return self._to_plan(self._find_within(choices, lowest)[-1])
+        return self._to_plan(self._to_names(self._find_lowest(choices)))
 
     def evaluate(self, boundaries: Sequence[str]) -> Plan:
         """Measure boundaries of one's own choice.
@@ -177,8 +185,8 @@ class Planner:
         # from the fewest MACs on; those with the lowest peak in any case
         plans = []
         peak = max(budget, self.profile.static + choices[0].peak)
-        for names in reversed(self._find_within(choices, peak)):
-            plan = self._to_plan(names)
+        for choice in reversed(self._find_within(choices, peak)):
+            plan = self._to_plan(self._to_names(choice))
             if plan.peak_memory <= budget:
                 return plan
             plans.append(plan)
@@ -190,16 +198,26 @@ class Planner:
             'the batch size, or use cheaper aux nets, with_cp=True or AMP.'
         )
 
-    def _find_within(
-        self, choices: list[Choice], peak: int
-    ) -> list[tuple[str, ...]]:
-        """Boundaries with hardly more than some peak, the lowest first."""
+    def _find_within(self, choices: list[Choice], peak: int) -> list[Choice]:
+        """Those with hardly more than some peak, the lowest first."""
         limit = (1 + _TIE) * peak - self.profile.static
-        return [
-            tuple(self.names[place - 1] for place in choice.places)
-            for choice in choices
-            if choice.peak <= limit
-        ]
+        return [choice for choice in choices if choice.peak <= limit]
+
+    def _find_lowest(self, choices: list[Choice]) -> Choice:
+        lowest = self.profile.static + choices[0].peak
+        return self._find_within(choices, lowest)[-1]
+
+    def _to_names(self, choice: Choice) -> tuple[str, ...]:
+        return tuple(self.names[place - 1] for place in choice.places)
+
+    def _is_cheap(self) -> bool:
+        """Whether the aux nets add little where there are few of them."""
+        highest = min(_CHEAP_UP_TO, len(self.names) + 1)
+        return all(
+            self._find_lowest(find_choices(self.model, k)).macs
+            <= _CHEAP * self.profile.macs
+            for k in range(highest, 1, -1)
+        )
 
     def _explain(self, plan: Plan) -> str:
         """What sets the peak of a plan."""

@@ -114,8 +114,7 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
         backbone(inputs)
         images = [
             m.decoder.reconstruct(
-                (m.boundary.to_feature_map(feats[m], inputs),),
-                inputs.shape[-2:],
+                (m.to_feature_map(feats[m], inputs),), inputs.shape[-2:]
             )
             for m in local_modules
         ]
