@@ -225,9 +225,73 @@ def test_label_stride_without_a_label_map():
         )
 
 
-def test_label_stride_below_one():
+def test_strides_below_one():
     with pytest.raises(ValueError, match=r'`label_stride`.*got 0'):
         LocalModule(BOUNDARY, aux_head=FCN, label_stride=0)
+    with pytest.raises(ValueError, match=r'`min_stride`.*got -1'):
+        LocalModule(BOUNDARY, aux_head=FCN, min_stride=-1)
+
+
+def test_fine_features_are_averaged():
+    module = LocalModule(
+        BOUNDARY,
+        decoder=dict(target_stride='feature', mean=[0.0] * 3, std=[255.0] * 3),
+        aux_head=FCN,
+        min_stride=16,
+    ).eval()
+    feats = torch.rand(2, 8, 6, 9)
+    inputs, samples = (
+        torch.rand(2, 3, 24, 36),
+        seg_samples(torch.randint(5, (1, 24, 36))),
+    )
+    found = module.loss(feats, inputs, samples * 2)
+    averaged = F.adaptive_avg_pool2d(feats[..., :4, :8], (1, 2))
+    # what is left over at the edges is averaged as well
+    right = feats[..., :4, 8:].mean(dim=(-2, -1), keepdim=True)
+    pooled = module.to_feature_map(feats, inputs)
+    assert pooled.shape == (2, 8, 2, 3)
+    assert pooled[..., :1, :2].allclose(averaged)
+    assert pooled[..., :1, 2:].allclose(right)
+    plain = LocalModule(
+        Boundary('layer1', channels=8, stride=16),
+        decoder=dict(target_stride='feature', mean=[0.0] * 3, std=[255.0] * 3),
+        aux_head=FCN,
+    ).eval()
+    plain.load_state_dict(module.state_dict())
+    expected = plain.loss(pooled, inputs, samples * 2)
+    assert found.keys() == expected.keys() > {'loss_recon'}
+    assert all(found[key].equal(expected[key]) for key in found)
+
+
+def test_coarse_features_are_not_averaged():
+    module = LocalModule(BOUNDARY, aux_head=FCN, min_stride=4)
+    feats = torch.rand(2, 8, 4, 4)
+    assert module.to_feature_map(feats, torch.rand(2, 3, 16, 16)) is feats
+
+
+def test_tokens_are_averaged():
+    boundary = Boundary('layers.1', channels=6, stride=4, num_extra_tokens=1)
+    module = LocalModule(boundary, decoder={}, min_stride=8)
+    tokens = torch.rand(2, 1 + 16, 6)
+    pooled = module.to_feature_map(tokens, torch.rand(2, 3, 16, 16))
+    assert pooled.shape == (2, 6, 2, 2)
+    expected = tokens[:, [1, 2, 5, 6]].mean(dim=1)
+    assert pooled[:, :, 0, 0].allclose(expected)
+
+
+def test_strides_of_a_dense_head_behind_averages():
+    module = LocalModule(STAGES[1], aux_head=DENSE_HEAD, min_stride=32)
+    assert strides_of(module.aux_head) == [32]
+    pyramid = LocalModule(
+        STAGES[3],
+        earlier=STAGES[:3],
+        pyramid=True,
+        aux_neck=dict(FPN, num_outs=2),
+        aux_head=DENSE_HEAD,
+        min_stride=8,
+    )
+    assert pyramid.levels == (2,)
+    assert strides_of(pyramid.aux_head) == [8, 16]
 
 
 @pytest.mark.parametrize(

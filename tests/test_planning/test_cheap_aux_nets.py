@@ -1,18 +1,12 @@
 """What the cheap aux nets cost, on fake tensors."""
 
-from dataclasses import replace
-
 import pytest
-from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from processes import ROOT
 
-from localsup_mm import supervise_locally
-from localsup_mm.engine import check_model
-from localsup_mm.models import expand_local_modules
 from localsup_mm.planning import (
+    Planner,
     default_aux_nets,
-    measure_step,
     read_training,
     read_workload,
 )
@@ -20,22 +14,15 @@ from localsup_mm.planning import (
 RESNET101 = ['layer1.2', 'layer2.3', 'layer3.7', 'layer3.15', 'layer3.22']
 
 
-def extra_macs(config, boundaries, image_size):
-    path = config if '::' in config else f'{ROOT}/configs/{config}'
-    cfg = read_training(path)
-    workload = read_workload(cfg, 2, image_size)
-    end_to_end = measure_step(workload).forward_macs
+def make_planner(config, image_size, batch_size=2):
+    if '::' not in config:
+        config = str(ROOT / 'configs' / config)
+    cfg = read_training(config)
+    workload = read_workload(cfg, batch_size, image_size)
+    sizes = default_aux_nets(cfg, workload.input_shape[2:])
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        supervise_locally(
-            workload.model.backbone,
-            expand_local_modules(
-                boundaries=boundaries, **default_aux_nets(cfg, image_size)
-            ),
-        )
-    model = revert_sync_batchnorm(workload.model)
-    check_model(model)  # gives the decoders mean and std
-    workload = replace(workload, model=model)
-    return measure_step(workload).forward_macs / end_to_end - 1
+        planner = Planner(workload, sizes)
+    return planner, sizes.index(planner.aux_nets)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +62,49 @@ def extra_macs(config, boundaries, image_size):
 def test_extra_compute_is_below_6_percent(config, boundaries):
     # ratios of a detector are those at half the size
     size = (400, 672) if 'mmdet' in config else None
-    assert 0 < extra_macs(config, boundaries, size) < 0.06
+    planner, place = make_planner(config, size)
+    # their figures are published
+    assert place == 0
+    plan = planner.evaluate([_find(planner, name) for name in boundaries])
+    assert 0 < plan.extra_macs < 0.06
+
+
+@pytest.mark.parametrize(
+    ('config', 'image_size', 'batch_size'),
+    [
+        ('mmpretrain::mobilenet_v3/mobilenet-v3-small_8xb128_in1k', None, 8),
+        ('mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k', (64, 64), 8),
+        # one style of aux nets for a wide and a narrow network
+        ('mmpretrain::resnet/resnet18_8xb16_cifar10', None, 16),
+        ('mmpretrain::resnet/resnet50_8xb32_in1k', (96, 96), 8),
+        (f'{ROOT}/configs/e2e/resnet32_cifar10', None, 64),
+        (
+            'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024',
+            (128, 256),
+            2,
+        ),
+        (
+            'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024',
+            (256, 512),
+            2,
+        ),
+        (
+            'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512',
+            (256, 256),
+            2,
+        ),
+        ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco', (320, 320), 2),
+        ('mmdet::yolox/yolox_tiny_8xb8-300e_coco', (320, 320), 2),
+    ],
+)
+def test_small_networks_get_small_aux_nets(config, image_size, batch_size):
+    planner, place = make_planner(f'{config}.py', image_size, batch_size)
+    assert place > 0
+    highest = min(6, len(planner.names) + 1)
+    for k in (2, highest):
+        assert 0 < planner.plan(k).extra_macs < 0.06
+
+
+def _find(planner, name):
+    """The candidate at the end of a block, which may bear a stage's name."""
+    return name if name in planner.names else name.rpartition('.')[0]
