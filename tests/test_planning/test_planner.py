@@ -226,6 +226,25 @@ def test_budget_takes_the_fewest_macs():
     assert planner.plan(memory_budget='1TiB').boundaries == ()
 
 
+def test_largest_aux_nets_that_are_cheap():
+    def make(channels):
+        norm = dict(mean=[0.0] * 3, std=[255.0] * 3)
+        return dict(decoder=dict(channels=(channels,), **norm))
+
+    def add_macs(planner):
+        highest = min(6, len(planner.names) + 1)
+        return [planner.plan(k).extra_macs for k in range(2, highest + 1)]
+
+    large, cheap, tiny = make(4096), make(512), make(1)
+    assert max(add_macs(make_toy_planner(large))) > 0.06
+    planner = make_toy_planner([large, cheap, tiny])
+    assert planner.aux_nets == cheap
+    assert 0 < max(add_macs(planner)) <= 0.06
+    # where none is, the last; one alone is as the user wants it
+    assert make_toy_planner([make(5000), large]).aux_nets == large
+    assert make_toy_planner(large).aux_nets == large
+
+
 def test_plans_are_the_same_each_time():
     assert make_toy_planner().plan() == make_toy_planner().plan()
 
