@@ -2,7 +2,7 @@
 
 from .byte_size import format_bytes, parse_bytes
 from .config_workload import read_training, read_workload
-from .data_samples import find_data_samples, loads_masks
+from .data_samples import find_annotations, find_data_samples
 from .default_aux_nets import default_aux_nets, find_num_classes
 from .fake_step import FakeStep
 from .host_model import build_host_model, drop_pretrained
@@ -24,11 +24,11 @@ __all__ = [
     'build_host_model',
     'default_aux_nets',
     'drop_pretrained',
+    'find_annotations',
     'find_data_samples',
     'find_image_size',
     'find_num_classes',
     'format_bytes',
-    'loads_masks',
     'measure_step',
     'parse_bytes',
     'parse_image_size',

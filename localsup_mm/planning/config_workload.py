@@ -18,8 +18,8 @@ from torch.optim import Optimizer
 from .data_samples import (
     DATA_DEPENDENT,
     HOSTS,
+    find_annotations,
     find_data_samples,
-    loads_masks,
 )
 from .fake_step import depends_on_data
 from .host_model import build_host_model
@@ -127,7 +127,7 @@ def read_workload(
         ValueError: If the config does not say what is needed.
     """
     host = cfg.get('default_scope')
-    make_data_samples = find_data_samples(host, loads_masks(cfg))
+    make_data_samples = find_data_samples(host, find_annotations(cfg))
     wrapper = cfg.optim_wrapper
     model = build_host_model(cfg, with_cp, is_local)
     height, width = image_size or find_image_size(cfg)

@@ -1,6 +1,6 @@
 """Labels as the heads of a host take them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,14 +11,15 @@ from mmengine.structures import InstanceData, PixelData
 
 from .image_size import find_transforms
 
-__all__ = ['DATA_DEPENDENT', 'HOSTS', 'find_data_samples', 'loads_masks']
+__all__ = ['DATA_DEPENDENT', 'HOSTS', 'find_annotations', 'find_data_samples']
 
 # of an image; more of them take more memory in assigners
 _NUM_BOXES = 32
+ANNOTATIONS = ('mask', 'seg')
 
 
 def find_data_samples(
-    host: str, with_masks: bool = True
+    host: str, annotations: Collection[str] = ANNOTATIONS
 ) -> Callable[[Sequence[int]], list]:
     """Find what makes labels for a batch of a host.
 
@@ -27,7 +28,8 @@ def find_data_samples(
 
     Args:
         host (str): ``'mmseg'``, ``'mmdet'`` or ``'mmpretrain'``.
-        with_masks (bool): Whether boxes have masks. Defaults to True.
+        annotations (Collection[str]): Of a detector's, which there are
+            besides boxes, see :func:`find_annotations`. Defaults to all.
 
     Returns:
         Callable: Takes ``(B, 3, H, W)``, returns B data samples.
@@ -44,9 +46,12 @@ def find_data_samples(
 
     def make_data_samples(shape: Sequence[int]) -> list:
         samples = [make(tuple(shape[2:])) for _ in range(shape[0])]
-        for sample in samples:
-            if not with_masks and 'gt_instances' in sample:
-                del sample.gt_instances.masks
+        if host == 'mmdet':
+            for sample in samples:
+                if 'mask' not in annotations:
+                    del sample.gt_instances.masks
+                if 'seg' not in annotations:
+                    del sample.gt_sem_seg
         return samples
 
     return make_data_samples
@@ -117,11 +122,22 @@ HOSTS = tuple(_MAKERS)
 DATA_DEPENDENT = ('mmdet',)
 
 
-def loads_masks(cfg: Config) -> bool:
-    """Whether a config's training loads a mask for each box."""
-    # the default of that for panoptic segmentation is to load them
-    return any(
-        t.get('with_mask', 'Panoptic' in str(t['type']))
-        for t in find_transforms(cfg)
-        if 'Annotations' in str(t['type'])
+def find_annotations(cfg: Config) -> tuple[str, ...]:
+    """What a detector's config loads besides boxes.
+
+    Args:
+        cfg (Config): Of mmdet.
+
+    Returns:
+        tuple[str]: Of ``'mask'``, for each box, and ``'seg'``, a label map.
+    """
+    loaders = [t for t in find_transforms(cfg) if 'Annot' in str(t['type'])]
+    # the default of that for panoptic segmentation is to load both
+    return tuple(
+        name
+        for name in ANNOTATIONS
+        if any(
+            t.get(f'with_{name}', 'Panoptic' in str(t['type']))
+            for t in loaders
+        )
     )

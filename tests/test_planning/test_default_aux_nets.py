@@ -85,7 +85,7 @@ def test_number_of_classes(name, num_classes):
 )
 def test_aux_nets_of_each_size_learn(name, boundary, image):
     cfg = read_training(name)
-    make_data_samples = find_data_samples(cfg.default_scope, False)
+    make_data_samples = find_data_samples(cfg.default_scope, ())
     previous = None
     for aux_nets in default_aux_nets(cfg, (image, image)):
         local_module = revert_sync_batchnorm(LocalModule(boundary, **aux_nets))

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from processes import ROOT, read_scalars, run_tool
 from torch.utils.data import Dataset
 
-from localsup_mm.planning import find_data_samples, loads_masks
+from localsup_mm.planning import find_annotations, find_data_samples
 
 sys.path.insert(0, str(ROOT / 'tools'))
 
@@ -55,9 +55,9 @@ class NoiseDataset(Dataset):
 
     metainfo = {}
 
-    def __init__(self, host, with_masks, size):
+    def __init__(self, host, annotations, size):
         self.size = size
-        make = find_data_samples(host, with_masks)
+        make = find_data_samples(host, annotations)
         self.data_samples = make((4, 3, size, size))
 
     def __len__(self):
@@ -73,7 +73,7 @@ def train_two_iterations(cfg, size, work_dir):
     dataset = dict(
         type='NoiseDataset',
         host=cfg.default_scope,
-        with_masks=loads_masks(cfg),
+        annotations=find_annotations(cfg),
         size=size,
     )
     cfg.train_dataloader = dict(
