@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from .image_size import find_image_size
 
@@ -62,7 +63,7 @@ def default_aux_nets(
             decoder=_make_decoder((12,), 'feature'),
             aux_neck=dict(type='ConvPool', num_convs=1, fc_channels=(128,)),
         )
-    if 'MultiLabel' in str((cfg.model.get('head') or {}).get('type')):
+    if host == 'mmpretrain' and _has_several_labels(cfg):
         for aux_nets in sizes:
             aux_nets['aux_head'].update(
                 type='mmpretrain.MultiLabelLinearClsHead',
@@ -117,6 +118,15 @@ def _find_all(cfg: Any) -> list[int]:
     if isinstance(cfg, (list, tuple)):
         found += [number for value in cfg for number in _find_all(value)]
     return found
+
+
+def _has_several_labels(cfg: Config) -> bool:
+    head = cfg.model.get('head')
+    if not head:
+        return False
+    with MODELS.switch_scope_and_registry('mmpretrain') as registry:
+        kind = registry.get(head.type)
+    return any('MultiLabel' in cls.__name__ for cls in kind.__mro__)
 
 
 def _make_decoder(

@@ -118,12 +118,12 @@ def test_aux_nets_of_each_size_learn(name, boundary, image):
 
 def test_sizes_follow_the_image():
     cfg = read_training('mmpretrain::resnet/resnet18_8xb32_in1k.py')
-    small = default_aux_nets(cfg, (64, 64))
+    small = default_aux_nets(cfg, (64, 64))[0]
     assert small['decoder']['target_stride'] == 'feature'
     assert small['aux_neck']['num_convs'] == 1
-    large = default_aux_nets(cfg)
+    large = default_aux_nets(cfg)[0]
     assert large['decoder']['target_stride'] == 4
-    assert large == default_aux_nets(cfg, (224, 224))
+    assert large == default_aux_nets(cfg, (224, 224))[0]
 
 
 def test_no_number_of_classes():

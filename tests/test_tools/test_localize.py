@@ -266,10 +266,14 @@ def test_budget_above_end_to_end(tmp_path):
     assert not MODELS.build(cfg.model).backbone.local_supervision.local_modules
 
 
-def test_several_labels(tmp_path):
+@pytest.mark.parametrize(
+    'config', ['vgg/vgg16_8xb16_voc', 'csra/resnet101-csra_1xb16_voc07-448px']
+)
+def test_several_labels(config, tmp_path):
     out = str(tmp_path / 'my.py')
     words = ['--num-local-modules', '2', '--batch', '2', '-o', out]
-    localize.main(['mmpretrain::vgg/vgg16_8xb16_voc.py', *words])
+    words += ['--size', '64x64'] if 'csra' in config else []
+    localize.main([f'mmpretrain::{config}.py', *words])
     aux_head = Config.fromfile(out).model.backbone.local_modules.aux_head
     assert aux_head.type == 'mmpretrain.MultiLabelLinearClsHead'
 
