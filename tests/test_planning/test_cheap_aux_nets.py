@@ -58,10 +58,11 @@ def make_planner(config, image_size=None, batch_size=None):
             [f'layers.{i}' for i in (1, 3, 5, 7, 9)],
             0,
         ),
-        (
+        pytest.param(
             'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
             ['layer2.1', 'layer2.3', 'layer3.1', 'layer3.3', 'layer3.5'],
             0,
+            marks=pytest.mark.slow,
         ),
     ],
 )

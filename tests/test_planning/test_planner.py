@@ -99,15 +99,16 @@ def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
         (MASK_RCNN, SMALL_MASK_RCNN, {}, ['layer2.0', 'layer3.0']),
     ],
 )
-def test_prediction_of_each_module_is_what_is_counted(
-    config, options, kwargs, cuts
-):
+def test_prediction_is_what_is_counted(config, options, kwargs, cuts):
     planner = make_planner(config, options, **kwargs)
     plan = planner.evaluate(cuts)
     predicted = planner.model.peaks(
         [planner.names.index(name) + 1 for name in cuts]
     )
-    assert predicted == pytest.approx(plan.module_peaks, rel=0.002)
+    assert max(predicted) == pytest.approx(plan.peak_memory, rel=0.002)
+    # a module that sets no peak may begin with a layer that needs less than
+    # end to end, where its input needs a gradient
+    assert predicted == pytest.approx(plan.module_peaks, rel=0.03)
     assert max(plan.module_peaks) == plan.peak_memory < plan.end_to_end
 
 
@@ -233,15 +234,16 @@ def test_largest_aux_nets_that_are_cheap():
         return dict(decoder=decoder, min_stride=stride)
 
     large, cheap, cheaper = make(1), make(8), make(16)
-    planner = make_toy_planner(large)
+    planner = make_toy_planner(aux_nets=large)
     assert planner.plan(4).extra_macs > 0.06
     # one alone is as the user wants it
     assert planner.aux_nets == large
-    planner = make_toy_planner([large, cheap, cheaper])
+    planner = make_toy_planner(aux_nets=[large, cheap, cheaper])
     assert planner.aux_nets == cheap
     assert 0 < planner.plan(4).extra_macs < 0.06
     # where none is, the last
-    assert make_toy_planner([large, make(2)]).aux_nets == make(2)
+    planner = make_toy_planner(aux_nets=[large, make(2)])
+    assert planner.aux_nets == make(2)
 
 
 def test_plans_are_the_same_each_time():
