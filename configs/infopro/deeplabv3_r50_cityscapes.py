@@ -2,10 +2,9 @@
 # aux nets of the published R101.
 #
 # The cut after block 3 of layer3 takes the least memory of all: for 2 images
-# of 512 x 1024 the peak of an iteration is 3.24 GiB, 37 % below end to end
-# (5.17 GiB); one block earlier it is 3.35 GiB, one later 3.42 GiB, at the end
-# of layer2 3.86 GiB and in layer4 at least 4.15 GiB (parameters, gradients,
-# momentum and activations).
+# of 512 x 1024 the peak of an iteration is 3.19 GiB, 39 % below end to end
+# (5.19 GiB); one block earlier it is 3.37 GiB, one later 3.34 GiB, at the end
+# of layer3 3.52 GiB (parameters, gradients, momentum and activations).
 #
 # One GPU:    python tools/train.py \
 #             configs/infopro/deeplabv3_r50_cityscapes.py
