@@ -26,7 +26,12 @@ HOST_CONFIGS = [
         'infopro',
         64,
     ),
-    ('mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024', 'greedy', 64),
+    pytest.param(
+        'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024',
+        'greedy',
+        64,
+        marks=pytest.mark.slow,
+    ),
     (
         'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512',
         'infopro',
