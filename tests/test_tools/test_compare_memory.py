@@ -325,7 +325,9 @@ def test_checkpoints_of_the_config_are_left_out(write):
 
 
 def test_a_step_changes_no_weight(write):
-    run = TrainingRun(derive_methods(read_config(write(CLASSIFIER)))['infopro'])
+    run = TrainingRun(
+        derive_methods(read_config(write(CLASSIFIER)))['infopro']
+    )
     before = {n: p.clone() for n, p in run.model.named_parameters()}
     run.step(make_batch(read_config(write(CLASSIFIER)), 2, (32, 32)))
     for name, parameter in run.model.named_parameters():
