@@ -249,8 +249,8 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
     """mmengine's :class:`AmpOptimWrapper` for a locally supervised model.
 
     All local losses and the last module's share one loss scale. On a CPU,
-    where the host refuses, it runs in bfloat16 without a loss scale. What
-    mmcv computes in float32 only is, see :func:`adapted_compiled_ops`.
+    where the host refuses, it runs in bfloat16 without a loss scale. mmcv's
+    compiled ops, which know no bfloat16, run in float32.
 
     Args:
         loss_scale (str | float | dict): As the host. Defaults to 'dynamic'.

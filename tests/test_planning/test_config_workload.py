@@ -72,7 +72,9 @@ def test_unknown_host(name):
 
 
 def test_one_image_behind_global_pooling():
-    with pytest.raises(ValueError, match='`batch_size` should be at least 2'):
+    with pytest.raises(
+        ValueError, match=r'`batch_size` should be at least 2.*got 1 '
+    ):
         read_workload(load('e2e/deeplabv3_r18_camvid.py'), batch_size=1)
 
 

@@ -62,7 +62,9 @@ def test_a_list_of_local_modules():
     init_default_scope('mmpretrain')
     MODELS.build(cfg.model)
     cfg.model.backbone.local_modules[1].boundary = 'auto'
-    with pytest.raises(ValueError, match=r"`boundary` should be 'auto' in al"):
+    with pytest.raises(
+        ValueError, match=rf"`boundary` .* in all.*\['{found[0]}', 'auto'\]"
+    ):
         resolve_auto(cfg)
 
 
