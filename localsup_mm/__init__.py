@@ -34,14 +34,14 @@ def _check_versions() -> None:
 
 _check_versions()
 
-from . import engine, models  # noqa: E402
+from . import engine, models, supervision, tracing  # noqa: E402
 from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
-from .models import (  # noqa: E402
+from .supervision import (  # noqa: E402
     LocalStep,
     lend_step,
     supervise_locally,
-    trace_backbone,
 )
+from .tracing import trace_backbone  # noqa: E402
 
 __all__ = [
     'LocalAmpOptimWrapper',
@@ -52,5 +52,7 @@ __all__ = [
     'lend_step',
     'models',
     'supervise_locally',
+    'supervision',
     'trace_backbone',
+    'tracing',
 ]

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from localsup_mm import LocalOptimWrapper, LocalStep, lend_step
-from localsup_mm.engine import check_model
+from localsup_mm.engine import prepare_model
 
 
 def train_step(model: BaseModel, wrapper: OptimWrapper) -> dict:
@@ -53,7 +53,7 @@ def oracle_gradients(model: BaseModel) -> dict[str, torch.Tensor]:
     the loss there.
     """
     model = copy.deepcopy(model)
-    check_model(model)
+    prepare_model(model)
     supervision = model.backbone.local_supervision
     names = {p: n for n, p in model.named_parameters() if p.requires_grad}
     # a host's norm_eval is not for what is attached
@@ -154,7 +154,7 @@ def assert_all_learn(case: Case) -> None:
 
 def assert_isolated(case: Case) -> None:
     model = build_model(case)
-    check_model(model)
+    prepare_model(model)
     partition = model.backbone.local_supervision.partition
     inputs, labels = make_batch(model)
     for k, names in enumerate(partition.parameters[:-1]):

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from localsup_mm.models import expand_local_modules
+from localsup_mm.supervision import expand_local_modules
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 ROWS = [

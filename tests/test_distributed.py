@@ -13,8 +13,8 @@ from cases import CASES, CONTEXT_CASES, build_model
 from mmengine.model import MMDistributedDataParallel
 
 from localsup_mm import LocalOptimWrapper
-from localsup_mm.engine import LocalDistributedDataParallel, check_model
-from localsup_mm.models import local_parameters
+from localsup_mm.engine import LocalDistributedDataParallel, prepare_model
+from localsup_mm.supervision import local_parameters
 
 EVERY = {**CASES, **CONTEXT_CASES}
 NAMES = ['toy', 'resnet_v1d_with_cp', 'swin', 'toy_r1e']
@@ -87,7 +87,7 @@ def check_module_step(rank):
         build_model(CASES['toy']), find_unused_parameters=True
     )
     with pytest.raises(TypeError, match='with step_each_module, but got MMD'):
-        wrapper.check_model(plain)
+        wrapper.prepare_model(plain)
 
 
 def worker(rank, port):
@@ -120,7 +120,7 @@ def worker(rank, port):
 
     plain = MMDistributedDataParallel(build_model(CASES['toy']))
     with pytest.raises(TypeError, match='got MMDistributedDataParallel'):
-        check_model(plain)
+        prepare_model(plain)
     check_module_step(rank)
     dist.barrier()
     dist.destroy_process_group()

@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from localsup_mm.models import expand_local_modules
+from localsup_mm.supervision import expand_local_modules
 
 ROOT = Path(__file__).parents[1]
 METHODS = sorted(

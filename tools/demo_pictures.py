@@ -15,7 +15,7 @@ from mmseg.apis import init_model
 from mmseg.datasets import CityscapesDataset
 from PIL import Image
 
-from localsup_mm.engine import check_model, reconstruct
+from localsup_mm.engine import prepare_model, reconstruct
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
@@ -104,7 +104,7 @@ def draw_reconstructions(
     """
     config = Config.fromfile(config_file)
     model = init_model(config, checkpoint, device='cpu')
-    check_model(model)  # gives the decoders mean and std
+    prepare_model(model)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     batch = pseudo_collate([dataset[i] for i in range(NUM_PICTURES)])
     inputs = model.data_preprocessor(batch, False)['inputs']

@@ -21,13 +21,13 @@ from mmengine.registry import DefaultScope
 from workload_arguments import add_workload_arguments, read_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
-from localsup_mm.models.checkpoints import find_checkpoint_argument
-from localsup_mm.planning import (
-    Planner,
+from localsup_mm.hosts import (
     default_aux_nets,
+    find_checkpoint_argument,
     find_num_classes,
     read_training,
 )
+from localsup_mm.planning import Planner
 
 METHODS = ('infopro', 'greedy', 'dgl', 'contsup')
 _AMP = 'AmpOptimWrapper'

@@ -20,12 +20,8 @@ from mmengine.registry import DefaultScope
 from workload_arguments import add_workload_arguments, read_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
-from localsup_mm.planning import (
-    CONDITIONS,
-    Planner,
-    default_aux_nets,
-    read_training,
-)
+from localsup_mm.hosts import default_aux_nets, read_training
+from localsup_mm.planning import CONDITIONS, Planner
 
 # where the local modules of a config differ, and what is not planned with
 LEFT_OUT = ('boundary', 'boundaries', 'partition', *CONDITIONS)

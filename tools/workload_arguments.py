@@ -4,12 +4,9 @@ import argparse
 
 from mmengine.config import Config
 
-from localsup_mm.planning import (
-    Workload,
-    parse_bytes,
-    parse_image_size,
-    read_workload,
-)
+from localsup_mm.hosts import parse_image_size
+from localsup_mm.metering import parse_bytes
+from localsup_mm.simulation import Workload, read_workload
 
 
 def add_workload_arguments(

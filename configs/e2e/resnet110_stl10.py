@@ -7,7 +7,11 @@ _base_ = [
 ]
 model = dict(backbone=dict(depth=110))
 custom_imports = dict(
-    imports=['localsup_mm', 'localsup_mm.backbones', 'localsup_mm.datasets']
+    imports=[
+        'localsup_mm',
+        'localsup_mm.models.backbones',
+        'localsup_mm.datasets',
+    ]
 )
 optim_wrapper = dict(optimizer=dict(lr=0.1))
 auto_scale_lr = dict(base_batch_size=128)

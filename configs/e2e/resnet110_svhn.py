@@ -7,5 +7,9 @@ _base_ = [
 ]
 model = dict(backbone=dict(depth=110))
 custom_imports = dict(
-    imports=['localsup_mm', 'localsup_mm.backbones', 'localsup_mm.datasets']
+    imports=[
+        'localsup_mm',
+        'localsup_mm.models.backbones',
+        'localsup_mm.datasets',
+    ]
 )

@@ -1,37 +1,39 @@
-"""Training: optimizer wrappers, distribution, checks, hooks and loops."""
+"""Training by local losses in the Runner of mmengine."""
 
-from .checkpoint import check_weights, read_checkpoint
-from .data_check import check_data
-from .hooks import (
+from .checkpointing import (
     AtomicLocalBackend,
+    SafeCheckpointHook,
+    check_weights,
+    read_checkpoint,
+)
+from .checks import (
+    check_batches,
+    check_classes,
+    check_data,
+    check_gradients,
+    check_model,
+)
+from .hooks import (
     PeakMemoryHook,
     ReconstructionHook,
-    SafeCheckpointHook,
     SetupCheckHook,
     reconstruct,
 )
-from .live_bytes import LiveBytes
 from .loops import AsynchronousTrainLoop, FeatureCache
-from .model_wrapper import LocalDistributedDataParallel
+from .model_wrapper import LocalDistributedDataParallel, unwrap_model
 from .optim_wrapper import (
     LocalAmpOptimWrapper,
     LocalBackwardMixin,
     LocalOptimWrapper,
 )
-from .setup_check import (
-    check_batches,
-    check_classes,
-    check_gradients,
-    check_model,
-    set_normalization,
-)
+from .prepare_model import prepare_model
+from .random_states import get_random_states, set_random_states
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
     'AsynchronousTrainLoop',
     'AtomicLocalBackend',
     'FeatureCache',
-    'LiveBytes',
     'LocalAmpOptimWrapper',
     'LocalBackwardMixin',
     'LocalDistributedDataParallel',
@@ -47,7 +49,10 @@ __all__ = [
     'check_gradients',
     'check_model',
     'check_weights',
+    'get_random_states',
+    'prepare_model',
     'read_checkpoint',
     'reconstruct',
-    'set_normalization',
+    'set_random_states',
+    'unwrap_model',
 ]

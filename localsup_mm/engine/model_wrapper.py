@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..models import LocalModule, local_parameters
+from ..supervision import LocalModule, local_parameters
 
-__all__ = ['LocalDistributedDataParallel']
+__all__ = ['LocalDistributedDataParallel', 'unwrap_model']
 
 
 @MODEL_WRAPPERS.register_module()
@@ -80,3 +80,15 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
                 work.wait()
 
         return finish
+
+
+def unwrap_model(model: nn.Module) -> nn.Module:
+    """Return the model itself, which a wrapper for distribution may hold.
+
+    Args:
+        model (nn.Module): The model, wrapped or not.
+
+    Returns:
+        nn.Module: The bare model.
+    """
+    return model.module if is_model_wrapper(model) else model

@@ -8,14 +8,14 @@ from typing import Any, Optional, Union
 
 import torch
 from mmengine.device import get_device
-from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 
-from ..models import LocalModule, LocalStep, lend_step, local_parameters
-from ..models.compiled_ops import adapted_compiled_ops
-from .model_wrapper import LocalDistributedDataParallel
+from ..hosts import adapted_compiled_ops
+from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
+from .checks.setup_check import check_gradients
+from .model_wrapper import LocalDistributedDataParallel, unwrap_model
 from .module_step import (
     check_model_wrapper,
     check_others,
@@ -23,7 +23,7 @@ from .module_step import (
     step_module,
 )
 from .outside_autocast import outside_autocast
-from .setup_check import check_gradients, check_model
+from .prepare_model import prepare_model
 
 __all__ = ['LocalAmpOptimWrapper', 'LocalBackwardMixin', 'LocalOptimWrapper']
 
@@ -68,8 +68,8 @@ class LocalBackwardMixin:
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """The host's context, with a step lent to the model."""
-        self.check_model(model)
-        bare = model.module if is_model_wrapper(model) else model
+        self.prepare_model(model)
+        bare = unwrap_model(model)
         self._local_losses = {}
         self._reductions = []
         step = LocalStep(
@@ -80,8 +80,8 @@ class LocalBackwardMixin:
         with super().optim_context(model), lend_step(bare, step):
             yield
 
-    def check_model(self, model: nn.Module) -> None:
-        """Check once that this model can be trained with local losses.
+    def prepare_model(self, model: nn.Module) -> None:
+        """Check once that a model can be trained by local losses.
 
         Args:
             model (nn.Module): The model, wrapped for distribution or not.
@@ -90,7 +90,7 @@ class LocalBackwardMixin:
             ValueError: If it cannot; the message says what to change.
         """
         if model is not self._checked_model:
-            check_model(model)
+            prepare_model(model)
             if self.step_each_module:
                 check_model_wrapper(model)
             self._checked_model = model
@@ -107,7 +107,7 @@ class LocalBackwardMixin:
         self, model: nn.Module, init_counts: int, max_counts: int
     ) -> None:
         """As the host; the Runner calls it right before the loop."""
-        self.check_model(model)
+        self.prepare_model(model)
         super().initialize_count_status(model, init_counts, max_counts)
 
     def local_backward(

@@ -12,12 +12,12 @@ from mmengine.registry import MODELS
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from ..engine import LiveBytes, set_normalization
-from ..models import Boundary
-from .fake_step import host_ops, make_batch
-from .hollow_ops import HollowOps, real_loss
-from .mac_counter import MacCounter
-from .workload import Workload
+from ..metering import LiveBytes, MacCounter
+from ..simulation import Workload
+from ..simulation.fake_step import host_ops, make_batch
+from ..simulation.hollow_ops import HollowOps, real_loss
+from ..supervision import set_normalization
+from ..tracing import Boundary
 
 __all__ = ['AuxCost', 'measure_aux_nets', 'measure_everywhere']
 

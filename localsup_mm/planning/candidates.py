@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..models import BackboneTrace
+from ..tracing import BackboneTrace
 
 __all__ = ['find_candidates']
 

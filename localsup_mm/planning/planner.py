@@ -7,16 +7,16 @@ from typing import Optional, Union
 
 from mmengine.model import revert_sync_batchnorm
 
-from ..engine import check_model
-from ..models import expand_local_modules, supervise_locally, trace_backbone
+from ..engine import prepare_model
+from ..metering import format_bytes, parse_bytes
+from ..simulation import StepCost, Workload, measure_step
+from ..supervision import expand_local_modules, supervise_locally
+from ..tracing import trace_backbone
 from .aux_cost import measure_everywhere
-from .byte_size import format_bytes, parse_bytes
 from .candidates import find_candidates
 from .memory_model import MemoryModel
 from .search import Choice, find_choices
-from .step_cost import StepCost, measure_step
 from .step_recorder import profile_step
-from .workload import Workload
 
 __all__ = ['Plan', 'Planner']
 
@@ -251,5 +251,5 @@ class Planner:
             self.context_supply,
         )
         model = revert_sync_batchnorm(model)
-        check_model(model)  # gives the decoders mean and std
+        prepare_model(model)
         return measure_step(replace(self.workload, model=model))

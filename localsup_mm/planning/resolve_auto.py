@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from ..models import LocalModule, expand_local_modules
-from .config_workload import read_workload
+from ..simulation import read_workload
+from ..supervision import LocalModule, expand_local_modules
 from .planner import Plan, Planner
 
 __all__ = ['CONDITIONS', 'resolve_auto']

@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_leaves
 
-from ..engine.live_bytes import LiveBytes
-from ..models import BackboneTrace, Partition
-from ..models.local_step import replaced_method
-from .fake_step import FakeStep
-from .mac_counter import MacCounter
+from ..metering import LiveBytes, MacCounter
+from ..simulation import FakeStep, Workload
+from ..supervision.local_step import replaced_method
+from ..tracing import BackboneTrace, Partition
 from .step_profile import StepProfile
-from .workload import Workload
 
 __all__ = ['profile_step']
 

@@ -4,12 +4,9 @@ import pytest
 from mmengine.registry import DefaultScope
 from processes import ROOT
 
-from localsup_mm.planning import (
-    Planner,
-    default_aux_nets,
-    read_training,
-    read_workload,
-)
+from localsup_mm.hosts import default_aux_nets, read_training
+from localsup_mm.planning import Planner
+from localsup_mm.simulation import read_workload
 
 RESNET101 = ['layer1.2', 'layer2.3', 'layer3.7', 'layer3.15', 'layer3.22']
 

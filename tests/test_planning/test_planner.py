@@ -12,16 +12,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from processes import ROOT
 
-from localsup_mm.planning import (
-    Planner,
-    Workload,
-    default_aux_nets,
-    format_bytes,
-    parse_bytes,
-    peak_memory,
-    read_workload,
-)
+from localsup_mm.hosts import default_aux_nets
+from localsup_mm.metering import format_bytes, parse_bytes
+from localsup_mm.planning import Planner
 from localsup_mm.planning.search import find_choices
+from localsup_mm.simulation import Workload, peak_memory, read_workload
 
 SGD = functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 DEEPLAB = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'

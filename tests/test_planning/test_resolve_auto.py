@@ -5,9 +5,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from processes import ROOT
 
-from localsup_mm.backbones import CIFARResNet
-from localsup_mm.models import expand_local_modules
+from localsup_mm.models.backbones import CIFARResNet
 from localsup_mm.planning import resolve_auto
+from localsup_mm.supervision import expand_local_modules
 
 AUTO = """
 _base_ = ['{root}/configs/e2e/resnet32_cifar10.py']

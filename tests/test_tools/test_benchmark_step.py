@@ -84,8 +84,8 @@ def test_other_local_modules_are_refused(cfg, error, message):
     from classification_step import HandWrittenStep
     from mmpretrain.models import LinearClsHead
 
-    from localsup_mm.backbones import CIFARResNet
-    from localsup_mm.models import supervise_locally
+    from localsup_mm.models.backbones import CIFARResNet
+    from localsup_mm.supervision import supervise_locally
 
     local_module = dict(
         boundary='layer1.0',

@@ -16,14 +16,13 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from localsup_mm.engine import LiveBytes
-from localsup_mm.models.checkpoints import find_checkpoints, is_checkpointed
-from localsup_mm.planning import (
-    MacCounter,
-    Workload,
+from localsup_mm.hosts import (
+    find_checkpoints,
     find_data_samples,
-    peak_memory,
+    is_checkpointed,
 )
+from localsup_mm.metering import LiveBytes, MacCounter
+from localsup_mm.simulation import Workload, peak_memory
 
 sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
 

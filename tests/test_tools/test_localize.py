@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from processes import ROOT, read_scalars, run_tool
 from torch.utils.data import Dataset
 
-from localsup_mm.planning import find_annotations, find_data_samples
+from localsup_mm.hosts import find_annotations, find_data_samples
 
 sys.path.insert(0, str(ROOT / 'tools'))
 
@@ -201,7 +201,7 @@ def test_imports_are_kept(tmp_path):
     imports = Config.fromfile(out).custom_imports.imports
     theirs = Config.fromfile(base).custom_imports.imports
     assert list(imports) == list(theirs)
-    assert 'localsup_mm.backbones' in imports
+    assert 'localsup_mm.models.backbones' in imports
 
 
 FCN = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py'
@@ -301,7 +301,7 @@ def test_inherited_settings_are_replaced(tmp_path):
         f"_base_ = ['{ROOT}/configs/e2e/resnet32_cifar10.py']\n"
         "model_wrapper_cfg = dict(type='Other', auto_wrap_policy='a')\n"
         "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
-        "custom_imports = dict(imports='localsup_mm.backbones')\n"
+        "custom_imports = dict(imports='localsup_mm.models.backbones')\n"
     )
     words = ['--num-local-modules', '2', '--batch', '2', '-o', str(out)]
     localize.main([str(base), *words, '--step-each-module'])
@@ -310,5 +310,5 @@ def test_inherited_settings_are_replaced(tmp_path):
     assert cfg.optim_wrapper.type == 'LocalAmpOptimWrapper'
     assert cfg.optim_wrapper.dtype == 'bfloat16'
     assert cfg.optim_wrapper.loss_scale == dict(enabled=False)
-    imports = ['localsup_mm.backbones', 'localsup_mm']
+    imports = ['localsup_mm.models.backbones', 'localsup_mm']
     assert cfg.custom_imports.imports == imports

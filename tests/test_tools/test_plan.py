@@ -7,9 +7,8 @@ import pytest
 import torch
 from processes import ROOT
 
-from localsup_mm.models import expand_local_modules
-from localsup_mm.models.checkpoints import is_checkpointed
-from localsup_mm.planning import read_training
+from localsup_mm.hosts import is_checkpointed, read_training
+from localsup_mm.supervision import expand_local_modules
 
 sys.path.insert(0, str(ROOT / 'tools'))
 

@@ -19,7 +19,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 from processes import ROOT, run_tool
 
-from localsup_mm.models import expand_local_modules
+from localsup_mm.supervision import expand_local_modules
 
 sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
 

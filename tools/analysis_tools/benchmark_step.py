@@ -31,8 +31,8 @@ from torch import Tensor
 from training_methods import read_config
 
 from localsup_mm import LocalOptimWrapper
-from localsup_mm.engine import check_model
-from localsup_mm.planning import parse_image_size
+from localsup_mm.engine import prepare_model
+from localsup_mm.hosts import parse_image_size
 
 # By the scope of the config; each has HandWrittenStep
 HAND_WRITTEN = {
@@ -162,7 +162,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     hand_written = importlib.import_module(HAND_WRITTEN[cfg.default_scope])
     print(f'build {args.config}', flush=True)
     model = build_model(cfg)
-    check_model(model)  # gives the decoders mean and std
+    prepare_model(model)
     batch = make_batch(cfg, args.batch, args.crop)
     contenders = build_contenders(cfg, model, hand_written, args.contenders)
     steps = {name: contenders[name].step for name in contenders}

@@ -13,15 +13,15 @@ from mmpretrain.models import LinearClsHead
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from localsup_mm.backbones import CIFARResNet
 from localsup_mm.models import (
     ConvPool,
-    LocalModule,
     MLPSRNeck,
     ReconstructionDecoder,
     SupConHead,
 )
-from localsup_mm.models.resized_conv import conv_of_resized
+from localsup_mm.models.backbones import CIFARResNet
+from localsup_mm.models.decoders.resized_conv import conv_of_resized
+from localsup_mm.supervision import LocalModule
 
 
 class HandWrittenStep:

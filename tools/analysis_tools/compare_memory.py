@@ -46,8 +46,12 @@ from training_methods import (
     read_config,
 )
 
-from localsup_mm.models.checkpoints import CHECKPOINT_FLAGS, find_checkpoints
-from localsup_mm.planning import find_image_size, parse_image_size
+from localsup_mm.hosts import (
+    find_checkpoints,
+    find_image_size,
+    parse_image_size,
+)
+from localsup_mm.hosts.activation_checkpointing import CHECKPOINT_FLAGS
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:

@@ -11,7 +11,8 @@ from torch import nn
 from training_cost import predict_cost
 from training_methods import Method, to_end_to_end
 
-from localsup_mm.planning import MacCounter, find_image_size
+from localsup_mm.hosts import find_image_size
+from localsup_mm.metering import MacCounter
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from mmengine.config import Config
 from training_cost import predict_cost
 from training_methods import Method, read_config
 
-from localsup_mm.models import expand_local_modules
-from localsup_mm.planning import parse_image_size
+from localsup_mm.hosts import parse_image_size
+from localsup_mm.supervision import expand_local_modules
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt

@@ -9,7 +9,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from localsup_mm.models import LocalSupervision
+from localsup_mm.supervision import LocalSupervision
 
 BACKBONE = 'backbone'
 DECODERS = 'decoders'

@@ -3,7 +3,7 @@
 import torch
 from mmengine.config import Config
 
-from localsup_mm.planning import find_annotations, find_data_samples
+from localsup_mm.hosts import find_annotations, find_data_samples
 
 
 def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:

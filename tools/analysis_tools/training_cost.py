@@ -15,12 +15,8 @@ from torch import Tensor, nn
 from training_methods import Method, build_model
 
 from localsup_mm import LocalAmpOptimWrapper
-from localsup_mm.engine import LiveBytes
-from localsup_mm.planning import (
-    MacCounter,
-    measure_step,
-    read_workload,
-)
+from localsup_mm.metering import LiveBytes, MacCounter
+from localsup_mm.simulation import measure_step, read_workload
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def build_optim_wrapper(
 class PlainCpuAmpOptimWrapper(LocalAmpOptimWrapper):
     """bfloat16 without local modules on a CPU, where mmengine refuses."""
 
-    def check_model(self, model: nn.Module) -> None:
+    def prepare_model(self, model: nn.Module) -> None:
         """No local modules to check."""
 
 

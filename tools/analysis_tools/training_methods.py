@@ -8,13 +8,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from localsup_mm.models import expand_local_modules
-from localsup_mm.planning import (
-    build_host_model,
-    drop_pretrained,
-    read_training,
-    resolve_auto,
-)
+from localsup_mm.hosts import read_training
+from localsup_mm.planning import resolve_auto
+from localsup_mm.simulation import build_host_model, drop_pretrained
+from localsup_mm.supervision import expand_local_modules
 
 
 @dataclass(frozen=True)

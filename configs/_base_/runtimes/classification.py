@@ -1,5 +1,5 @@
 # What the classification configs share: hooks, logs and seeds.
-custom_imports = dict(imports=['localsup_mm', 'localsup_mm.backbones'])
+custom_imports = dict(imports=['localsup_mm', 'localsup_mm.models.backbones'])
 default_scope = 'mmpretrain'
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -8,7 +8,7 @@ from mmengine.hooks.hook import DATA_BATCH
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..live_bytes import LiveBytes
+from ...metering import LiveBytes
 
 __all__ = ['PeakMemoryHook']
 

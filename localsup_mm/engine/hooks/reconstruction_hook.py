@@ -7,12 +7,12 @@ import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ...models import LocalSupervision
+from ...supervision import find_supervised_backbones
+from ..model_wrapper import unwrap_model
 
 __all__ = ['ReconstructionHook', 'reconstruct']
 
@@ -63,7 +63,7 @@ class ReconstructionHook(Hook):
         ):
             return
         model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(model)
         inputs = model.data_preprocessor(data_batch, False)['inputs']
         images = reconstruct(model, inputs[: self.num_images])
         if not images:
@@ -89,11 +89,7 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
         list[Tensor]: The images and one reconstruction per local module with
         a decoder, each ``(B, 3, H, W)`` in [0, 1]; empty if none has one.
     """
-    backbone = next(
-        m
-        for m in model.modules()
-        if isinstance(getattr(m, 'local_supervision', None), LocalSupervision)
-    )
+    backbone = find_supervised_backbones(model)[0]
     local_modules = [
         m
         for m in backbone.local_supervision.local_modules

@@ -1,12 +1,12 @@
 """Checks that need the Runner."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ...models import LocalSupervision
-from ..setup_check import check_batches, check_classes
+from ...supervision import find_supervised_backbones
+from ..checks.setup_check import check_batches, check_classes
+from ..model_wrapper import unwrap_model
 
 __all__ = ['SetupCheckHook']
 
@@ -21,11 +21,10 @@ class SetupCheckHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Raise a ValueError if a head does not fit the data."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         loader = runner.train_dataloader
         check_classes(model, getattr(loader.dataset, 'metainfo', {}))
         check_batches(model, loader)
-        for module in model.modules():
-            if isinstance(module, LocalSupervision):
-                runner.logger.info(module.partition.describe())
+        for backbone in find_supervised_backbones(model):
+            partition = backbone.local_supervision.partition
+            runner.logger.info(partition.describe())

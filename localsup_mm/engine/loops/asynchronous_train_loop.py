@@ -14,10 +14,13 @@ from mmengine.runner import EpochBasedTrainLoop, Runner, set_random_seed
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ...models import LocalSupervision, local_parameters
-from ..hooks.safe_checkpoint_hook import _get_random_states, _set_random_states
-from ..model_wrapper import LocalDistributedDataParallel
+from ...supervision import (
+    find_supervised_backbones,
+    local_parameters,
+)
+from ..model_wrapper import LocalDistributedDataParallel, unwrap_model
 from ..optim_wrapper import LocalBackwardMixin
+from ..random_states import get_random_states, set_random_states
 from .feature_cache import FeatureCache
 
 __all__ = ['AsynchronousTrainLoop']
@@ -89,7 +92,7 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
                 ' those of one local module.'
             )
         model = runner.model
-        self._model = model.module if is_model_wrapper(model) else model
+        self._model = unwrap_model(model)
         self._backbone = _find_backbone(self._model)
         self._partition = self._backbone.local_supervision.partition
         self.num_local_modules = len(self._partition.boundaries) + 1
@@ -295,11 +298,7 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
 
 
 def _find_backbone(model: nn.Module) -> nn.Module:
-    backbones = [
-        m
-        for m in model.modules()
-        if isinstance(getattr(m, 'local_supervision', None), LocalSupervision)
-    ]
+    backbones = find_supervised_backbones(model)
     number = sum(len(m.local_supervision.local_modules) for m in backbones)
     if len(backbones) != 1 or not number:
         raise ValueError(
@@ -314,9 +313,9 @@ def _find_backbone(model: nn.Module) -> nn.Module:
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Draw from a seed, and leave the random states as they are."""
-    states = _get_random_states()
+    states = get_random_states()
     set_random_seed(seed)
     try:
         yield
     finally:
-        _set_random_states(states)
+        set_random_states(states)

@@ -18,8 +18,8 @@ from torch.nn.modules.module import (
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.data import DataLoader, Dataset
 
-from ...models.local_step import replaced_method
-from ...models.local_supervision import ForwardEnded
+from ...supervision.local_step import replaced_method
+from ...supervision.local_supervision import ForwardEnded
 
 __all__ = ['FeatureCache']
 

@@ -1,0 +1,163 @@
+"""Checkpoints that survive a crash and resume exactly."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Optional, Union
+
+from mmengine.dist import (
+    all_gather_object,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ..random_states import get_random_states, set_random_states
+from .plain_data import to_plain
+
+__all__ = ['AtomicLocalBackend', 'SafeCheckpointHook']
+
+
+@register_backend('atomic_local')
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's local files, each written whole or not at all.
+
+    Use it by ``backend_args=dict(backend='atomic_local')``.
+    """
+
+    def put(self, obj: bytes, filepath: Union[str, os.PathLike]) -> None:
+        """Write to a file beside it, then rename.
+
+        Args:
+            obj (bytes): What to write.
+            filepath (str | os.PathLike): Where to.
+        """
+        partial_path = f'{filepath}.partial'
+        super().put(obj, partial_path)
+        with open(partial_path, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(partial_path, filepath)
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """mmengine's :class:`CheckpointHook`, safe to kill and to resume.
+
+    - A checkpoint is written whole or not at all, and an old one is removed
+      (``max_keep_ckpts``) only after the new one is there.
+    - It holds plain data only, so that ``torch.load(weights_only=True)``,
+      the default since torch 2.6, takes it; mmengine 0.10.7 cannot resume
+      its own there. Nothing in it is ever executed.
+    - It holds the random states, and the data already seen is skipped with
+      the state they had: a resumed run continues as if never interrupted.
+
+    Args:
+        backend_args (dict, optional): As the host. Defaults to None: local
+            files, written atomically.
+        **kwargs: As the host.
+    """
+
+    def __init__(
+        self, *args, backend_args: Optional[dict] = None, **kwargs
+    ) -> None:
+        if backend_args is None:
+            backend_args = dict(backend='atomic_local')
+        super().__init__(*args, backend_args=backend_args, **kwargs)
+        self._saved_states: Optional[list] = None
+        self._resumed_states: Optional[dict] = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Turn everything but the weights into plain data."""
+        states = self._saved_states or [get_random_states()]
+        checkpoint['random_states'] = states
+        for key in list(checkpoint):
+            if key != 'state_dict':
+                checkpoint[key] = to_plain(checkpoint[key])
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Turn the plain data back; a host's own checkpoint is kept."""
+        scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
+        for key, value in scalars.items():
+            if isinstance(value, dict):
+                scalars[key] = HistoryBuffer(**value)
+        states = checkpoint.pop('random_states', [])
+        if len(states) == get_world_size():
+            self._resumed_states = states[get_rank()]
+
+    def before_train(self, runner: Runner) -> None:
+        """As the host; a resumed run gets its random states back."""
+        super().before_train(runner)
+        states, self._resumed_states = self._resumed_states, None
+        if states is None or runner.iter == 0:
+            return
+        loop = runner.train_loop
+        if hasattr(loop, 'dataloader_iterator'):
+            # The loop replays the data it has seen first.
+            loop.dataloader_iterator = _RestoringIterator(
+                loop.dataloader_iterator, runner.iter, states
+            )
+        else:
+            set_random_states(states)
+
+    def before_val(self, runner: Runner) -> None:
+        """Note the random states, from which a validation draws too."""
+        self._states_before_val = get_random_states()
+
+    def after_val(self, runner: Runner) -> None:
+        """Training goes on as if there had been no validation.
+
+        The checkpoint of this iteration was written before it.
+        """
+        set_random_states(self._states_before_val)
+
+    def _save_checkpoint_with_step(
+        self, runner: Runner, step: int, meta: dict
+    ) -> None:
+        """Save first, then remove what is too old."""
+        # here, and not where the main process alone saves
+        self._saved_states = all_gather_object(get_random_states())
+        keep, self.max_keep_ckpts = self.max_keep_ckpts, -1
+        try:
+            if keep > 0 and (
+                not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step
+            ):
+                old = [*self.keep_ckpt_ids, step][:-keep]
+                kept = [*self.keep_ckpt_ids, step][-keep:]
+                runner.message_hub.update_info('keep_ckpt_ids', kept)
+            else:
+                old, kept = [], None
+            super()._save_checkpoint_with_step(runner, step, meta)
+        finally:
+            self.max_keep_ckpts = keep
+            self._saved_states = None
+        if kept is not None:
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(kept)
+        for old_step in old if is_main_process() else ():
+            path = self.file_backend.join_path(
+                self.out_dir, self.filename_tmpl.format(old_step)
+            )
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+
+class _RestoringIterator:
+    """A data iterator that restores random states after some batches."""
+
+    def __init__(self, iterator: Iterator, batches: int, states: dict) -> None:
+        self._iterator = iterator
+        self._batches = batches
+        self._states = states
+
+    def __iter__(self) -> Iterator:
+        return self
+
+    def __next__(self) -> Any:
+        if self._batches == 0:
+            set_random_states(self._states)
+        self._batches -= 1
+        return next(self._iterator)

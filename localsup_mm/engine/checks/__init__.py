@@ -1,0 +1,17 @@
+"""What can be known to be wrong before the first iteration."""
+
+from .data_check import check_data
+from .setup_check import (
+    check_batches,
+    check_classes,
+    check_gradients,
+    check_model,
+)
+
+__all__ = [
+    'check_batches',
+    'check_classes',
+    'check_data',
+    'check_gradients',
+    'check_model',
+]

@@ -1,0 +1,143 @@
+"""What can be known to be wrong with a model before the first iteration."""
+
+from mmengine.dataset import DefaultSampler
+from mmengine.model import is_model_wrapper
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from ...supervision import (
+    LocalModule,
+    find_supervised_backbones,
+    local_parameters,
+)
+from ..model_wrapper import LocalDistributedDataParallel, unwrap_model
+
+__all__ = [
+    'check_batches',
+    'check_classes',
+    'check_gradients',
+    'check_model',
+]
+
+
+def check_model(model: nn.Module) -> None:
+    """Check a model before its first iteration.
+
+    Args:
+        model (nn.Module): The model, wrapped for distribution or not.
+
+    Raises:
+        ValueError: If no backbone is locally supervised.
+        TypeError: If the wrapper would leave gradients unsynchronized.
+    """
+    bare = unwrap_model(model)
+    if not find_supervised_backbones(bare):
+        raise ValueError(
+            '`model.backbone` should be a LocalBackbone under a local '
+            f'optim_wrapper, but got {type(bare).__name__} without one. Wrap '
+            "the backbone, or set optim_wrapper=dict(type='OptimWrapper')."
+        )
+    is_safe = (
+        isinstance(model, LocalDistributedDataParallel)
+        or (
+            isinstance(model, DistributedDataParallel)
+            and model.find_unused_parameters
+        )
+        or not is_model_wrapper(model)
+    )
+    if not is_safe:
+        raise TypeError(
+            '`model_wrapper_cfg` should be '
+            "dict(type='LocalDistributedDataParallel') for local modules, "
+            f'but got {type(model).__name__}, which would leave their '
+            'gradients unsynchronized. Set it in the config.'
+        )
+
+
+def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
+    """Check that a local backward reached all of its module.
+
+    Args:
+        model (nn.Module): The bare model.
+        local_module (LocalModule): One whose first backward is done.
+
+    Raises:
+        RuntimeError: If a trainable parameter of it has no gradient.
+    """
+    own = {id(p) for p in local_parameters(model)[local_module]}
+    left_out = [
+        name
+        for name, p in model.named_parameters()
+        if id(p) in own and p.grad is None
+    ]
+    if left_out:
+        raise RuntimeError(
+            f'the local loss of {local_module.name} should reach all of its '
+            f'parameters, but got no gradient for {left_out[0]!r} and '
+            f'{len(left_out) - 1} more. Replace activation_checkpointing in '
+            'the config by with_cp=True of the backbone, and freeze what '
+            'should not learn.'
+        )
+
+
+def check_classes(model: nn.Module, metainfo: dict) -> None:
+    """Check that the heads have as many classes as the data set.
+
+    Args:
+        model (nn.Module): The bare model.
+        metainfo (dict): Of the training data set.
+
+    Raises:
+        ValueError: If a head differs; it names the head and both numbers.
+    """
+    classes = metainfo.get('classes') or metainfo.get('CLASSES')
+    if not classes or isinstance(classes, str):
+        return
+    for name, module in model.named_modules():
+        number = getattr(module, 'num_classes', None)
+        # one of several heads is called by its place among them
+        is_head = name.rstrip('.0123456789').rsplit('.', 1)[-1] in _HEADS
+        if is_head and isinstance(number, int) and number != len(classes):
+            raise ValueError(
+                f'`num_classes` of {name} should be {len(classes)}, the '
+                f'number of classes of the data set, but got {number}. Set '
+                'it in the config of that head.'
+            )
+
+
+_HEADS = (
+    'decode_head',
+    'auxiliary_head',
+    'head',
+    'bbox_head',
+    'mask_head',
+    'aux_head',
+)
+
+
+def check_batches(model: nn.Module, loader: DataLoader) -> None:
+    """Check that no batch is smaller than a head allows.
+
+    Args:
+        model (nn.Module): The bare model.
+        loader (DataLoader): Of the training data.
+
+    Raises:
+        ValueError: If one is, the last of an epoch included.
+    """
+    smallest = max(
+        (getattr(module, 'min_batch_size', 1) for module in model.modules()),
+        default=1,
+    )
+    # the wrapped sampler of one that draws batches by itself is unknown
+    batch = loader.batch_size or smallest
+    if isinstance(loader.sampler, DefaultSampler) and not loader.drop_last:
+        batch = len(loader.sampler) % batch or batch
+    if batch < smallest:
+        raise ValueError(
+            f'`train_dataloader` should have batches of at least {smallest} '
+            f'images for the contrastive loss, but got one of {batch}: '
+            f'{len(loader.sampler)} images in batches of '
+            f'{loader.batch_size}. Change batch_size, or set drop_last=True.'
+        )

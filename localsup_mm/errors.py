@@ -1,0 +1,14 @@
+"""Errors that a caller may want to catch."""
+
+__all__ = ['BoundaryError', 'SetupError']
+
+
+class BoundaryError(ValueError):
+    """A submodule was named as a boundary where a backbone cannot be cut."""
+
+
+class SetupError(ValueError):
+    """A model, its data and the way it is to be trained do not go together.
+
+    It is raised before the first iteration.
+    """

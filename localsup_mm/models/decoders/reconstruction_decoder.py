@@ -1,0 +1,250 @@
+"""The decoder that estimates I(h, x)."""
+
+from collections.abc import Sequence
+from typing import Any, Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..norm import build_norm
+from .resized_conv import conv_of_resized, resize
+
+__all__ = ['ReconstructionDecoder']
+
+
+@MODELS.register_module()
+class ReconstructionDecoder(BaseModule):
+    """Rebuild the image from the features at a boundary.
+
+    The lower its error, the more of the image the features keep; InfoPro
+    trains it with the local module so that later modules still find there
+    what the local label loss alone would discard. Unused at inference.
+
+    With one hidden conv the features are resized to the image first and both
+    convs are 3x3, as the authors do on CIFAR. With several, the first is 1x1
+    and a resize follows each, in equal ratios up to the image, as they do on
+    ImageNet and Cityscapes. ``target_stride`` makes decoder and target
+    smaller than the image, and so cheaper than theirs.
+
+    Source: `InfoPro <https://openreview.net/forum?id=fAbkE6ant2>`_, ICLR
+    2021; authors' code ``networks/auxiliary_nets.py``, ``Decoder``.
+    Differences: any image size (theirs is fixed at build); BCE with logits,
+    since ``BCELoss`` refuses autocast; the target is clamped to [0, 1].
+
+    Args:
+        in_channels (int): Channels of the features at the boundary.
+        channels (Sequence[int]): Channels of the hidden convs; the authors
+            have (12,) on CIFAR and (128, 32, 12) on ImageNet and
+            Cityscapes. Defaults to (12,).
+        mean (Sequence[float], optional): What the data preprocessor
+            subtracted, in pixel values 0-255. Defaults to None: taken from
+            the model's data preprocessor before iteration 0.
+        std (Sequence[float], optional): What it divided by, in pixel values
+            0-255. Defaults to None, as ``mean``.
+        target_stride (int | str): Where a pixel of the target is the mean
+            over that many pixels of the image, in height and in width;
+            ``'feature'`` is the stride of the features. Defaults to 1, as
+            published: the target is the image.
+        norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
+            ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
+        loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
+        ignore_padding (bool): Whether pixels outside the ``img_shape`` of a
+            data sample do not count; the authors count them. Defaults to
+            False.
+        init_cfg (dict, optional): Initialization. Defaults to None.
+
+    Shape:
+        - feats: tuple of one ``(B, C, h, w)``.
+        - inputs: ``(B, 3, H, W)``, normalized.
+        - loss_recon: ``()``, mean over pixels, in nats.
+
+    Raises:
+        ValueError: If ``channels`` is empty, ``target_stride`` is none, or
+            one of ``mean`` and ``std`` is given without the other.
+
+    Example:
+        >>> decoder = ReconstructionDecoder(16, mean=[0.] * 3, std=[255.] * 3)
+        >>> losses = decoder.loss((torch.rand(2, 16, 8, 8),),
+        ...                       torch.rand(2, 3, 32, 32))
+        >>> losses['loss_recon'].shape
+        torch.Size([])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int] = (12,),
+        mean: Optional[Sequence[float]] = None,
+        std: Optional[Sequence[float]] = None,
+        target_stride: Union[int, str] = 1,
+        norm_cfg: Optional[dict] = None,
+        loss_weight: float = 1.0,
+        ignore_padding: bool = False,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if len(channels) == 0:
+            raise ValueError(
+                '`channels` should name at least one hidden conv, but got '
+                f'{channels!r}. The published values are (12,) and '
+                '(128, 32, 12).'
+            )
+        if (mean is None) != (std is None):
+            raise ValueError(
+                '`mean` and `std` should be given together, but got '
+                f'{mean!r} and {std!r}. Leave both out to take them from '
+                'the data preprocessor.'
+            )
+        if target_stride != 'feature' and not (
+            isinstance(target_stride, int) and target_stride >= 1
+        ):
+            raise ValueError(
+                "`target_stride` should be at least 1, or 'feature', but got "
+                f'{target_stride!r}. Leave it out to rebuild the image.'
+            )
+        self.loss_weight = loss_weight
+        self.ignore_padding = ignore_padding
+        self.target_stride = target_stride
+        self.resizes_first = len(channels) == 1
+        widths = [in_channels, *channels]
+        self.hidden = nn.ModuleList()
+        for i, (width, out) in enumerate(zip(widths, channels)):
+            kernel = 1 if i == 0 and not self.resizes_first else 3
+            self.hidden.append(
+                nn.Sequential(
+                    nn.Conv2d(width, out, kernel, padding=kernel // 2),
+                    build_norm(norm_cfg, out),
+                    nn.ReLU(inplace=True),
+                )
+            )
+        self.last = nn.Conv2d(channels[-1], 3, 3, padding=1)
+        # No buffers: a checkpoint does not hold them, and EMA, which copies
+        # the model before they are known, pairs buffers by position.
+        self.mean: Optional[Tensor] = None
+        self.std: Optional[Tensor] = None
+        if mean is not None:
+            self.set_normalization(mean, std)
+
+    def set_normalization(
+        self, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        """Say how the images were normalized.
+
+        Args:
+            mean (Sequence[float]): In pixel values 0-255, one or one per
+                channel.
+            std (Sequence[float]): Likewise.
+        """
+        self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
+        self.std = torch.as_tensor(std).float().reshape(1, -1, 1, 1)
+
+    def forward(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
+        """Logits of the image.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``.
+            size (torch.Size): ``(H, W)`` of the image.
+
+        Returns:
+            Tensor: ``(B, 3, H', W')``, both sides divided by
+            ``target_stride``; its sigmoid is the image in [0, 1].
+        """
+        x = feats[-1]
+        start = x.shape[-2:]
+        if self.target_stride == 'feature':
+            size = start
+        else:
+            size = [-(-side // self.target_stride) for side in size]
+        if self.resizes_first:
+            conv, norm, relu = self.hidden[0]
+            x = relu(norm(conv_of_resized(x, conv, size)))
+        else:
+            steps = len(self.hidden)
+            for i, conv in enumerate(self.hidden, 1):
+                x = conv(x)
+                x = resize(
+                    x,
+                    [
+                        round(a * (b / a) ** (i / steps))
+                        for a, b in zip(start, size)
+                    ],
+                )
+        return self.last(x)
+
+    def reconstruct(
+        self, feats: tuple[Tensor, ...], size: torch.Size
+    ) -> Tensor:
+        """The image as the features hold it, ``(B, 3, H, W)`` in [0, 1]."""
+        return resize(self(feats, size).sigmoid(), size)
+
+    def restore(self, inputs: Tensor) -> Tensor:
+        """Undo the normalization.
+
+        Args:
+            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+
+        Returns:
+            Tensor: ``(B, 3, H, W)`` in [0, 1].
+
+        Raises:
+            RuntimeError: If mean and std are not known yet.
+        """
+        if self.mean is None:
+            raise RuntimeError(
+                '`mean` and `std` of ReconstructionDecoder should be known '
+                'before its loss, but got None. Pass both, or train with '
+                "optim_wrapper=dict(type='LocalOptimWrapper'), which takes "
+                'them from the data preprocessor.'
+            )
+        if self.mean.device != inputs.device:
+            self.mean = self.mean.to(inputs.device)
+            self.std = self.std.to(inputs.device)
+        return ((inputs * self.std + self.mean) / 255).clamp(0, 1)
+
+    def loss(
+        self,
+        feats: tuple[Tensor, ...],
+        inputs: Tensor,
+        data_samples: Any = None,
+    ) -> dict[str, Tensor]:
+        """Mean binary cross-entropy between image and reconstruction.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``.
+            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+            data_samples (Any): With ``ignore_padding``, a sequence whose
+                ``img_shape`` says how much of each image is no padding.
+                Defaults to None.
+
+        Returns:
+            dict[str, Tensor]: ``loss_recon``, times ``loss_weight``.
+        """
+        logits = self(feats, inputs.shape[-2:])
+        size = logits.shape[-2:]
+        target = self.restore(_shrink(inputs, size))
+        if self.ignore_padding:
+            weight = _shrink(_outside_padding(inputs, data_samples), size)
+            loss = F.binary_cross_entropy_with_logits(
+                logits, target, weight, reduction='sum'
+            )
+            loss = loss / (weight.sum() * inputs.shape[1])
+        else:
+            loss = F.binary_cross_entropy_with_logits(logits, target)
+        return dict(loss_recon=self.loss_weight * loss)
+
+
+def _shrink(x: Tensor, size: torch.Size) -> Tensor:
+    """To means over areas."""
+    return x if x.shape[-2:] == size else F.adaptive_avg_pool2d(x, size)
+
+
+def _outside_padding(inputs: Tensor, data_samples: Any) -> Tensor:
+    """One for pixels of an image, zero for padding: ``(B, 1, H, W)``."""
+    mask = inputs.new_zeros(len(inputs), 1, *inputs.shape[-2:])
+    for plane, sample in zip(mask, data_samples):
+        h, w = sample.img_shape[:2]
+        plane[:, :h, :w] = 1
+    return mask

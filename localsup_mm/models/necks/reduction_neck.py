@@ -1,0 +1,69 @@
+"""Fewer channels for an aux head."""
+
+from typing import Optional
+
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..norm import build_norm
+
+__all__ = ['ReductionNeck']
+
+
+@MODELS.register_module()
+class ReductionNeck(BaseModule):
+    """A 1x1 conv that narrows wide features before an aux head.
+
+    A 3x3 conv over the 1024 channels of a ResNet's third stage costs more
+    than the block at whose end it is; behind this neck it costs little at
+    any width. Features that are no wider than that are handed on as they
+    are.
+
+    Args:
+        in_channels (int): Channels of the features at the boundary.
+        out_channels (int): The most that the aux head gets. Defaults to 64.
+        norm_cfg (dict, optional): Norm layer, as the hosts write it.
+            Defaults to None: BatchNorm2d.
+        init_cfg (dict, optional): Initialization. Defaults to None.
+
+    Shape:
+        - feats: tuple, its last entry ``(B, C, h, w)``.
+        - output: tuple of one ``(B, min(C, out_channels), h, w)``.
+
+    Example:
+        >>> import torch
+        >>> neck = ReductionNeck(256, out_channels=64)
+        >>> [tuple(f.shape) for f in neck((torch.rand(2, 256, 8, 8),))]
+        [(2, 64, 8, 8)]
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 64,
+        norm_cfg: Optional[dict] = None,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.out_channels = min(in_channels, out_channels)
+        self.conv = nn.Sequential()
+        if in_channels > out_channels:
+            self.conv.extend(
+                [
+                    nn.Conv2d(in_channels, out_channels, 1, bias=False),
+                    build_norm(norm_cfg, out_channels),
+                    nn.ReLU(inplace=True),
+                ]
+            )
+
+    def forward(self, feats: tuple[Tensor, ...]) -> tuple[Tensor]:
+        """Narrow features.
+
+        Args:
+            feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``.
+
+        Returns:
+            tuple[Tensor]: One ``(B, out_channels, h, w)``.
+        """
+        return (self.conv(feats[-1]),)

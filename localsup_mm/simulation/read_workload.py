@@ -1,0 +1,118 @@
+"""What a config trains, without its data."""
+
+import math
+from dataclasses import replace
+from functools import partial
+from typing import Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import OPTIMIZERS
+from torch import nn
+from torch.optim import Optimizer
+
+from ..hosts import find_annotations, find_data_samples, find_image_size
+from ..hosts.data_samples import DATA_DEPENDENT
+from .build_model import build_host_model
+from .fake_step import depends_on_data
+from .workload import Workload
+
+__all__ = ['read_workload']
+
+
+def read_workload(
+    cfg: Config,
+    batch_size: Optional[int] = None,
+    image_size: Optional[tuple[int, int]] = None,
+    amp: Optional[bool] = None,
+    with_cp: Optional[bool] = None,
+    step_each_module: Optional[bool] = None,
+    is_local: bool = False,
+) -> Workload:
+    """Read what a config trains.
+
+    Args:
+        cfg (Config): Of mmseg, mmdet or mmpretrain, locally supervised or
+            not; it is not changed.
+        batch_size (int, optional): B, on one device. Defaults to None: that
+            of ``train_dataloader``.
+        image_size (tuple[int, int], optional): H and W, in pixels. Defaults
+            to None: see :func:`find_image_size`.
+        amp (bool, optional): Mixed precision. Defaults to None: as
+            ``optim_wrapper`` says.
+        with_cp (bool, optional): See :func:`build_host_model`. Defaults to
+            None: as the config says.
+        step_each_module (bool, optional): As :class:`LocalOptimWrapper`.
+            Defaults to None: as ``optim_wrapper`` says.
+        is_local (bool): Whether with its local modules, if it has some.
+            Defaults to False: end to end.
+
+    Returns:
+        Workload: Its model is on the CPU, without pretrained weights.
+
+    Raises:
+        ValueError: If the config does not say what is needed.
+    """
+    host = cfg.get('default_scope')
+    make_data_samples = find_data_samples(host, find_annotations(cfg))
+    wrapper = cfg.optim_wrapper
+    model = build_host_model(cfg, with_cp, is_local)
+    height, width = image_size or find_image_size(cfg)
+    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1) or 1
+    size = (math.ceil(side / divisor) * divisor for side in (height, width))
+    if batch_size is None:
+        batch_size = cfg.train_dataloader.batch_size
+    if batch_size < 1:
+        raise ValueError(
+            f'`batch_size` should be at least 1, but got {batch_size}. Leave '
+            'it out for that of the config.'
+        )
+    if amp is None:
+        amp = 'Amp' in str(wrapper.get('type'))
+    if step_each_module is None:
+        step_each_module = wrapper.get('step_each_module', False)
+    if step_each_module:
+        _check_step_each_module(wrapper)
+    workload = Workload(
+        model,
+        (batch_size, 3, *size),
+        make_data_samples,
+        partial(_build_optimizer, wrapper.optimizer),
+        # as large as float16, which lacks ops on a CPU
+        torch.bfloat16 if amp else None,
+        step_each_module=step_each_module,
+        accumulates=wrapper.get('accumulative_counts', 1) > 1,
+    )
+    is_data_dependent = host in DATA_DEPENDENT or depends_on_data(workload)
+    if is_data_dependent:
+        _init_heads(model)
+    return replace(workload, is_data_dependent=is_data_dependent)
+
+
+def _check_step_each_module(wrapper: dict) -> None:
+    for setting in ('clip_grad', 'accumulative_counts'):
+        value = wrapper.get(setting)
+        if value not in (None, 1):
+            raise ValueError(
+                f'`optim_wrapper.{setting}` should be left out with '
+                'step_each_module, since it needs the gradients of all '
+                f'modules, but got {value!r}. Leave one of them out.'
+            )
+
+
+def _init_heads(model: nn.Module) -> None:
+    """Give heads that run for real sane weights: boxes of some width."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')  # each parameter has a line otherwise
+    try:
+        for child in model.children():
+            if child is not model.backbone and hasattr(child, 'init_weights'):
+                child.init_weights()
+    finally:
+        logger.setLevel(level)
+
+
+def _build_optimizer(cfg: dict, parameters: list[nn.Parameter]) -> Optimizer:
+    return OPTIMIZERS.build(dict(cfg, params=parameters))

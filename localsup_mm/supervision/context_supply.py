@@ -1,0 +1,374 @@
+"""What later local modules are told beyond the features handed to them."""
+
+import operator
+import re
+from collections.abc import Mapping
+from functools import partial, reduce
+from typing import Any, Optional
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule, ModuleDict, ModuleList
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from ..models.norm import build_norm
+from ..tracing import Partition
+
+__all__ = ['ContextSupply', 'check_encoders']
+
+
+class ContextSupply(BaseModule):
+    """Context encoders at the boundaries of a locally supervised backbone.
+
+    A local module cannot recover what an earlier one threw away, since no
+    gradient asks that one for it. So each local module but the first gets,
+    added to the features of the one before it, encodings of the image
+    (``e``), of the inputs of the n local modules before it (``r{n}``), or of
+    both (``r{n}e``). At boundary k the inputs u of the local modules are
+
+        ``u_k = h_k + E_k(x) + sum over j < n of R_kj(u_{k-1-j})``,
+
+    each source detached: an encoder learns from the loss of the local module
+    it feeds, and no gradient crosses a boundary. The image counts as input
+    of local module 0 where there is no ``e``; with it, ``r{n}`` has none.
+    The local losses at boundary k read h_k, all behind it u_k: neck and heads
+    too, where the boundary ends a stage whose output they get.
+
+    The encoders are part of the network: they run at inference too, and stay
+    in exported checkpoints. Attached to the backbone as its child
+    ``context_supply``.
+
+    Source: `ContSup <https://arxiv.org/abs/2312.07636>`_, section 3;
+    authors' code ``cont_sup_node.py``. Differences: only encoders that the
+    mode uses are built; the size to pool to is that of the features at run
+    time; the sum is out of place; any n; token features, whose class and
+    register tokens get nothing; biases start from 0, which the norm behind
+    them makes no difference.
+
+    Args:
+        backbone (nn.Module): Locally supervised.
+        partition (Partition): Where it is cut.
+        mode (str): ``'e'``, ``'r{n}'`` or ``'r{n}e'``; ``'r0'`` supplies
+            nothing. Defaults to 'r1e'.
+        channels (int): Hidden width of the image encoders; the authors'
+            ``widen`` times 12. Defaults to 12.
+        pool_first (bool): Whether to pool before the wide conv of an encoder
+            rather than behind it. Not equivalent, and our own: much cheaper
+            on large images. Defaults to False.
+        norm_cfg (dict, optional): Norm layer, as the hosts write it.
+            Defaults to None: BatchNorm2d.
+
+    Attributes:
+        sources (dict): Inputs of local modules, by index, that encoders may
+            still ask for, and their versions; that of local module 0 is the
+            image. Empty but for the time of a forward pass.
+
+    Raises:
+        ValueError: If the mode is unknown; in the forward pass, if features
+            at a boundary are no feature map or image tokens; on loading, if
+            a checkpoint has other encoders, but not if it has none at all.
+        RuntimeError: If a source was changed in place behind its boundary,
+            or a boundary runs once more behind the forward pass.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        partition: Partition,
+        mode: str = 'r1e',
+        channels: int = 12,
+        pool_first: bool = False,
+        norm_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(
+            [
+                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Constant', layer=['_BatchNorm'], val=1),
+            ]
+        )
+        self.mode = mode
+        self.num_sources, self.has_image = _parse(mode)
+        self.boundaries = partition.boundaries
+        # channels of the image, then of the input of each local module
+        widths = [
+            _find_image_channels(backbone),
+            *(boundary.channels for boundary in self.boundaries),
+        ]
+        self.encoders = ModuleList()
+        for k, boundary in enumerate(self.boundaries):
+            own = ModuleDict()
+            if self.has_image:
+                own['image'] = _ImageEncoder(
+                    widths[0],
+                    channels,
+                    boundary.channels,
+                    pool_first,
+                    norm_cfg,
+                )
+            for j in self._find_sources(k):
+                own[f'r{j + 1}'] = _FeatureEncoder(
+                    widths[k - j], boundary.channels, pool_first, norm_cfg
+                )
+            self.encoders.append(own)
+        self.sources: dict[int, tuple[Tensor, Optional[int]]] = {}
+        # Behind the hooks of LocalSupervision, which hand on h.detach().
+        backbone.register_forward_pre_hook(self._at_start, with_kwargs=True)
+        for k, boundary in enumerate(self.boundaries):
+            backbone.get_submodule(boundary.name).register_forward_hook(
+                partial(self._at_boundary, k)
+            )
+        backbone.register_forward_hook(self._at_end, always_call=True)
+
+    def forward(self, x: Any) -> Any:
+        """Hand on: ``nn.Sequential`` calls every child, this one too."""
+        return x
+
+    def _find_sources(self, k: int) -> range:
+        """How far back the sources of ``r{n}`` at boundary k lie.
+
+        0 is the input of the local module that ends there; the image, input
+        of local module 0, is left out where ``e`` encodes it already.
+        """
+        oldest = k if self.has_image else k + 1
+        return range(min(self.num_sources, oldest))
+
+    def _at_start(
+        self, backbone: nn.Module, args: tuple, kwargs: dict
+    ) -> None:
+        image = next(
+            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
+        )
+        self.sources = {}
+        self._keep(0, image)
+
+    def _at_boundary(
+        self, k: int, module: nn.Module, args: tuple, h: Tensor
+    ) -> Optional[Tensor]:
+        encoders = self.encoders[k]
+        if not encoders:
+            return None
+        if not self.sources:
+            raise RuntimeError(
+                f'`boundary` {self.boundaries[k].name!r} should run within '
+                'the forward pass for context_supply, but got a run behind '
+                'it. Replace activation_checkpointing in the config by '
+                'with_cp=True of the backbone.'
+            )
+        image = self._take(0)
+        boundary = self.boundaries[k]
+        size = self._find_size(k, h, image)
+        context = reduce(
+            operator.add,
+            (
+                encoder(
+                    image if name == 'image' else self._source(k, name), size
+                )
+                for name, encoder in encoders.items()
+            ),
+        )
+        u = boundary.add_feature_map(h, context)
+        # held no longer than a later boundary asks for it
+        if k + 1 == len(self.boundaries):
+            self.sources = {}
+        elif self.num_sources:
+            self._keep(k + 1, u)
+            if k + 1 > self.num_sources:
+                del self.sources[k + 1 - self.num_sources]
+        return u
+
+    def _source(self, k: int, name: str) -> Tensor:
+        local_module = k + 1 - int(name.removeprefix('r'))
+        source = self._take(local_module)
+        if local_module == 0:
+            return source
+        return self.boundaries[local_module - 1].to_feature_map(
+            source, self._take(0)
+        )
+
+    def _keep(self, local_module: int, tensor: Tensor) -> None:
+        tensor = tensor.detach()
+        self.sources[local_module] = tensor, _find_version(tensor)
+
+    def _take(self, local_module: int) -> Tensor:
+        """The input of a local module, as it entered it.
+
+        It is no copy, so an in-place operation that begins the local module
+        would change it; torch counts such changes.
+        """
+        tensor, version = self.sources[local_module]
+        if local_module and version != _find_version(tensor):
+            name = self.boundaries[local_module - 1].name
+            raise RuntimeError(
+                '`boundary` should not lie right before an in-place operation'
+                f' for context_supply mode {self.mode!r}, but got {name!r}. '
+                'Choose the module that does the operation.'
+            )
+        return tensor
+
+    def _find_size(self, k: int, h: Tensor, image: Tensor) -> tuple[int, int]:
+        boundary = self.boundaries[k]
+        feature_map = boundary.to_feature_map(h, image)
+        batch, channels, height, width = feature_map.shape
+        expected = height * image.shape[3] / image.shape[2]
+        # convs without padding lose a few pixels
+        if (batch, channels) != (len(image), boundary.channels) or abs(
+            width - expected
+        ) > 2 + width / 4:
+            raise ValueError(
+                f'`boundary` {boundary.name!r} should give features (B, '
+                f'{boundary.channels}, h, w) in the shape of the images, or '
+                'tokens of them, for context_supply, but got '
+                f'{tuple(h.shape)} from images {tuple(image.shape)}. Choose '
+                'another boundary.'
+            )
+        return height, width
+
+    def _at_end(self, backbone: nn.Module, args: tuple, outputs: Any) -> None:
+        self.sources = {}
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        found = {k: v for k, v in state_dict.items() if k.startswith(prefix)}
+        if found:  # else that of a plain network, to start from
+            own = {f'{prefix}{k}': v for k, v in self.state_dict().items()}
+            check_encoders(own, found)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def check_encoders(
+    own: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
+    what: str = 'one',
+) -> None:
+    """Check that a checkpoint has a model's context encoders, and no others.
+
+    Args:
+        own (Mapping[str, Tensor]): State dict of the model.
+        found (Mapping[str, Tensor]): That of the checkpoint.
+        what (str): Names the checkpoint in the message. Defaults to 'one'.
+
+    Raises:
+        ValueError: If an encoder is missing, of another shape or surplus.
+    """
+    shapes, others = (
+        {
+            (match[0], key, value.shape)
+            for key, value in state.items()
+            # torch itself fills in a norm's missing num_batches_tracked
+            if (match := _ENCODER.match(key)) and not key.endswith('tracked')
+        }
+        for state in (own, found)
+    )
+    missing = sorted({name for name, *_ in shapes - others})
+    surplus = sorted({name for name, *_ in others - shapes} - {*missing})
+    if missing or surplus:
+        differences = [
+            f'{word} {", ".join(names[:4])}'
+            + (f' and {len(names) - 4} more' if names[4:] else '')
+            for word, names in (
+                ('with no or another', missing),
+                ('with surplus', surplus),
+            )
+            if names
+        ]
+        raise ValueError(
+            '`checkpoint` should have the context encoders of the config, but '
+            f'got {what} {"; ".join(differences)}. Give the config it was '
+            'trained with.'
+        )
+
+
+_ENCODER = re.compile(r'.*context_supply\.encoders\.\d+\.\w+')
+
+
+class _ImageEncoder(BaseModule):
+    """Two 3x3 convs and a pooling: the mirror of InfoPro's decoder."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        out_channels: int,
+        pool_first: bool,
+        norm_cfg: Optional[dict],
+    ) -> None:
+        super().__init__()
+        self.pool_first = pool_first
+        self.narrow = _conv(in_channels, channels, 3, norm_cfg)
+        self.wide = _conv(channels, out_channels, 3, norm_cfg)
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        return _encode(self.wide, self.narrow(x), size, self.pool_first)
+
+
+class _FeatureEncoder(BaseModule):
+    """A 1x1 conv and a pooling."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        pool_first: bool,
+        norm_cfg: Optional[dict],
+    ) -> None:
+        super().__init__()
+        self.pool_first = pool_first
+        self.conv = _conv(in_channels, out_channels, 1, norm_cfg)
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        return _encode(self.conv, x, size, self.pool_first)
+
+
+def _conv(
+    in_channels: int, channels: int, kernel: int, norm_cfg: Optional[dict]
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2),
+        build_norm(norm_cfg, channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _encode(
+    conv: nn.Module, x: Tensor, size: tuple[int, int], pool_first: bool
+) -> Tensor:
+    return conv(_pool(x, size)) if pool_first else _pool(conv(x), size)
+
+
+def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
+    (height, width), (h, w) = x.shape[-2:], size
+    if (height, width) == (h, w):
+        return x
+    if height % h == 0 and width % w == 0:
+        # the same to the last bit, faster, and deterministic on a GPU
+        return F.avg_pool2d(x, (height // h, width // w))
+    return F.adaptive_avg_pool2d(x, size)
+
+
+def _find_version(tensor: Tensor) -> Optional[int]:
+    """How often a tensor was changed in place; inference tensors don't say."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def _find_image_channels(backbone: nn.Module) -> int:
+    """Channels of the image, as the trace takes them."""
+    convs = (
+        module
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.Conv2d)
+        and not name.startswith('local_supervision.')
+    )
+    return next((conv.in_channels for conv in convs), 3)
+
+
+def _parse(mode: str) -> tuple[int, bool]:
+    """``'r{n}e'`` to n and whether there is an e."""
+    found = re.fullmatch(r'(?:r(\d+))?(e)?', str(mode).lower())
+    if found is None or not mode:
+        raise ValueError(
+            "`mode` of context_supply should be 'e', 'r{n}' or 'r{n}e' with "
+            f"a number n, e.g. 'r1e', but got {mode!r}. 'r0' supplies "
+            'nothing.'
+        )
+    return int(found[1] or 0), found[2] is not None

@@ -1,0 +1,246 @@
+"""What a local module learns from."""
+
+import inspect
+import math
+from collections.abc import Sequence
+from typing import Any, Optional, Union
+
+from mmengine.model import BaseModule, ModuleList
+from mmengine.registry import MODELS
+from mmengine.structures import PixelData
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from ..hosts import build_part
+from ..tracing import Boundary
+
+__all__ = ['LocalModule']
+
+
+@MODELS.register_module()
+class LocalModule(BaseModule):
+    """The local losses at one boundary.
+
+    A reconstruction decoder estimates I(h, x), an aux head I(h, y); each is
+    optional. With the decoder alone the module is unsupervised, with the
+    head alone it is greedy supervised learning.
+
+    Source: `InfoPro <https://openreview.net/forum?id=fAbkE6ant2>`_, ICLR
+    2021, section 3.
+
+    Args:
+        boundary (Boundary): Where the local module ends. In a config, the
+            name of a submodule; the trace adds the rest.
+        name (str): ``local_{k}``, k from 0; the prefix of its losses in the
+            log. Not set in a config.
+        decoder (dict, optional): The decoder; its type defaults to
+            ``ReconstructionDecoder``. Defaults to None.
+        aux_neck (dict, optional): Any neck of a host, between features and
+            aux head. Defaults to None.
+        aux_head (dict | Sequence[dict], optional): Any head of a host with
+            ``loss(feats, data_samples)``, e.g. ``dict(type='mmseg.FCNHead',
+            ...)`` or a dense head of mmdet; several, if their losses have
+            different names. Defaults to None.
+        pyramid (bool): Whether neck and head get the pyramid so far: besides
+            the features here those at earlier boundaries of finer strides,
+            the last of each, detached. Ours, for detectors. Defaults to
+            False.
+        label_stride (int): The aux head learns from every that many-th
+            pixel of a label map (``gt_sem_seg``), in height and in width,
+            and so makes no logits of the size of the image: with many
+            classes they take more memory than the local module. Defaults to
+            1: from all.
+        min_stride (int): The aux nets work at this stride at the finest:
+            features of a finer one are averaged to it before, which makes
+            any aux nets cheap at early boundaries. Defaults to 1: they get
+            the features as they are.
+        earlier (Sequence[Boundary]): The boundaries before this one. Not set
+            in a config. Defaults to ().
+
+    ``in_channels`` of decoder, neck and heads and the strides of a dense
+    head are taken from the trace where the config leaves them out.
+
+    Attributes:
+        levels (tuple[int]): Indices of the earlier boundaries whose features
+            belong to the pyramid; none of a stride below ``min_stride``.
+
+    Shape:
+        - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``.
+        - inputs: ``(B, 3, H, W)``, normalized.
+
+    Raises:
+        ValueError: If there is neither a decoder nor an aux head, or
+            ``label_stride`` or ``min_stride`` is below 1; with the loss, if
+            ``label_stride`` is above 1 for labels that are no label maps.
+        ImportError: If the host of a part is not installed.
+    """
+
+    def __init__(
+        self,
+        boundary: Boundary,
+        name: str = 'local_0',
+        decoder: Optional[dict] = None,
+        aux_neck: Optional[dict] = None,
+        aux_head: Union[dict, Sequence[dict], None] = None,
+        pyramid: bool = False,
+        label_stride: int = 1,
+        min_stride: int = 1,
+        earlier: Sequence[Boundary] = (),
+    ) -> None:
+        super().__init__()
+        if decoder is None and aux_head is None:
+            raise ValueError(
+                f'`local_modules` at boundary {boundary.name!r} should have '
+                'a `decoder` or an `aux_head`, but got neither. Add e.g. '
+                "decoder=dict(type='ReconstructionDecoder')."
+            )
+        if label_stride < 1:
+            raise ValueError(
+                '`label_stride` should be at least 1, but got '
+                f'{label_stride!r}. Leave it out to learn from all pixels.'
+            )
+        if min_stride < 1:
+            raise ValueError(
+                '`min_stride` should be at least 1, but got '
+                f'{min_stride!r}. Leave it out for features as they are.'
+            )
+        self.boundary = boundary
+        self.label_stride = label_stride
+        self.name = name
+        # the side of the squares that are averaged
+        self._square = math.ceil(min_stride / boundary.stride)
+        self.levels = ()
+        if pyramid:
+            self.levels = _find_levels(earlier, boundary, min_stride)
+        sources = [*(earlier[i] for i in self.levels), boundary]
+        channels = [source.channels for source in sources]
+        strides = [source.stride for source in sources]
+        strides[-1] *= self._square
+        self.decoder = self.aux_neck = self.aux_head = None
+        if decoder is not None:
+            if isinstance(decoder, dict):
+                decoder = {'type': 'ReconstructionDecoder', **decoder}
+            self.decoder = build_part(decoder, 'decoder', channels[-1:])
+        if aux_neck is not None:
+            self.aux_neck = build_part(aux_neck, 'aux_neck', channels)
+            width = getattr(
+                self.aux_neck,
+                'out_channels',
+                aux_neck.get('out_channels', channels[-1]),
+            )
+            # a feature pyramid may add levels, each of half the size
+            num_levels = getattr(self.aux_neck, 'num_outs', len(strides))
+            channels = [width] * num_levels
+            while len(strides) < num_levels:
+                strides.append(2 * strides[-1])
+        if isinstance(aux_head, dict):
+            self.aux_head = build_part(aux_head, 'aux_head', channels, strides)
+        elif aux_head is not None:
+            self.aux_head = ModuleList(
+                build_part(cfg, 'aux_head', channels, strides)
+                for cfg in aux_head
+            )
+
+    def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
+        """What the aux nets get.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
+            inputs (Tensor): ``(B, 3, H, W)``.
+
+        Returns:
+            Tensor: ``(B, C, h', w')``, at ``min_stride`` at the finest.
+        """
+        feature_map = self.boundary.to_feature_map(feats, inputs)
+        if self._square == 1:
+            return feature_map
+        return avg_pool2d(feature_map, self._square, ceil_mode=True)
+
+    def loss(
+        self,
+        feats: Tensor,
+        inputs: Tensor,
+        data_samples: Any,
+        pyramid: Sequence[Tensor] = (),
+    ) -> dict[str, Tensor]:
+        """Losses of the features at the boundary.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
+            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+            data_samples (Any): Labels, as the aux head takes them.
+            pyramid (Sequence[Tensor]): Feature maps at ``levels``, detached.
+                Defaults to ().
+
+        Returns:
+            dict[str, Tensor]: As the hosts' heads: keys with ``loss`` are
+            minimized, others only logged.
+        """
+        feats = (self.to_feature_map(feats, inputs),)
+        losses = {}
+        # The head first: its backward comes last and needs the most memory,
+        # when the decoder's graph is gone already.
+        if self.aux_head is not None:
+            tapped = (*pyramid, *feats)
+            if self.aux_neck is not None:
+                tapped = self.aux_neck(tapped)
+            samples = _thin_out(data_samples, self.label_stride)
+            several = isinstance(self.aux_head, ModuleList)
+            for head in self.aux_head if several else [self.aux_head]:
+                new = _head_loss(head, tapped, samples)
+                if not losses.keys().isdisjoint(new):
+                    raise ValueError(
+                        '`aux_head` should have heads whose losses have '
+                        f'different names, but got {list(losses)} and '
+                        f'{list(new)} of {type(head).__name__}. Leave one of '
+                        'these heads out.'
+                    )
+                losses.update(new)
+        if self.decoder is not None:
+            losses.update(self.decoder.loss(feats, inputs, data_samples))
+        return losses
+
+
+def _find_levels(
+    earlier: Sequence[Boundary], boundary: Boundary, min_stride: int
+) -> tuple[int, ...]:
+    """The last earlier boundary of each stride finer than this one's."""
+    last = {b.stride: i for i, b in enumerate(earlier)}
+    return tuple(
+        i
+        for stride, i in sorted(last.items())
+        if min_stride <= stride < boundary.stride
+    )
+
+
+def _head_loss(head: nn.Module, feats: tuple, data_samples: Any) -> dict:
+    kwargs = {}
+    # mmseg's heads want their train_cfg as well, which they do not read
+    if 'train_cfg' in inspect.signature(head.loss).parameters:
+        kwargs['train_cfg'] = None
+    losses = head.loss(feats, data_samples, **kwargs)
+    # 'loss' is the host's name for the sum, in the log
+    return {
+        'loss_task' if key == 'loss' else key: value
+        for key, value in losses.items()
+    }
+
+
+def _thin_out(data_samples: Any, stride: int) -> Any:
+    """Label maps of every stride-th pixel, the middle one of each square."""
+    if stride == 1:
+        return data_samples
+    thinned = []
+    for sample in data_samples:
+        if not hasattr(sample, 'gt_sem_seg'):
+            raise ValueError(
+                '`label_stride` should be 1 where labels are no label maps, '
+                f'but got {stride} and {type(sample).__name__} without '
+                'gt_sem_seg. Leave it out.'
+            )
+        label = sample.gt_sem_seg.data[..., stride // 2 :: stride, :]
+        label = label[..., stride // 2 :: stride]
+        thin = type(sample)(metainfo=sample.metainfo)
+        thin.gt_sem_seg = PixelData(data=label)
+        thinned.append(thin)
+    return thinned

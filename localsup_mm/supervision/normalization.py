@@ -1,0 +1,37 @@
+"""Telling decoders how images were normalized."""
+
+from typing import Optional
+
+import torch
+from torch import nn
+
+__all__ = ['set_normalization']
+
+
+def set_normalization(
+    model: nn.Module, preprocessor: Optional[nn.Module]
+) -> None:
+    """Tell decoders how images are normalized, where they do not know.
+
+    Args:
+        model (nn.Module): What has the decoders.
+        preprocessor (nn.Module, optional): The host's data preprocessor.
+
+    Raises:
+        ValueError: If there is none, and a decoder does not know.
+    """
+    mean = getattr(preprocessor, 'mean', None)
+    std = getattr(preprocessor, 'std', None)
+    if preprocessor is not None and mean is None:
+        # the preprocessor hands pixel values on as they are
+        mean, std = torch.zeros(1), torch.ones(1)
+    for module in model.modules():
+        is_decoder = hasattr(module, 'set_normalization')
+        if is_decoder and module.mean is None:
+            if mean is None:
+                raise ValueError(
+                    f'`mean` and `std` of {type(module).__name__} should be '
+                    f'given where {type(model).__name__} has no data '
+                    'preprocessor, but got None. Pass both.'
+                )
+            module.set_normalization(mean.flatten(), std.flatten())

@@ -1,0 +1,13 @@
+"""Where a backbone can be cut, found in its autograd graph."""
+
+from .backbone_trace import BackboneTrace
+from .boundary import Boundary
+from .partition import Partition
+from .trace import trace_backbone
+
+__all__ = [
+    'BackboneTrace',
+    'Boundary',
+    'Partition',
+    'trace_backbone',
+]

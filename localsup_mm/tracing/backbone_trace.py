@@ -1,0 +1,345 @@
+"""The cuts of a backbone, found in its autograd graph."""
+
+import difflib
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from .boundary import Boundary
+from .partition import Partition
+
+__all__ = ['TRACED_BATCH', 'BackboneTrace', 'ModuleCall']
+
+# images in the traced forward pass
+TRACED_BATCH = 2
+
+
+@dataclass
+class ModuleCall:
+    """One submodule's run: autograd nodes of what went in and came out."""
+
+    inputs: list
+    outputs: list
+    is_tensor: bool
+    shape: tuple[int, ...] = ()
+    is_batch_norm: bool = False
+    count: int = 1
+
+
+class BackboneTrace:
+    """The autograd graph of one forward pass of a backbone.
+
+    Nodes are integers in topological order, sets of nodes are the bits of
+    an ``int``: a backbone of a thousand nodes is searched in milliseconds.
+    Made by :func:`trace_backbone`.
+
+    Args:
+        backbone_name (str): Class of the backbone, for messages.
+        input_size (tuple[int, int]): H and W of the traced image.
+        calls (dict[str, ModuleCall]): Submodule name to its run, in order of
+            completion.
+        outputs (list): Autograd nodes of the backbone's outputs.
+        parameters (dict): Parameter to name.
+        submodules (list[str]): All names of submodules.
+    """
+
+    def __init__(
+        self,
+        backbone_name: str,
+        input_size: tuple[int, int],
+        calls: dict,
+        outputs: list,
+        parameters: dict,
+        submodules: list,
+    ) -> None:
+        self.backbone_name = backbone_name
+        self.input_size = input_size
+        self._calls = calls
+        self._submodules = submodules
+        roots = outputs + [
+            node
+            for call in calls.values()
+            for node in call.inputs + call.outputs
+        ]
+        order = _sort_nodes([node for node in roots if node is not None])
+        index = {node: i for i, node in enumerate(order)}
+        # edge masks and ancestors of each node
+        self._edges: list[int] = []
+        self._ancestors: list[int] = []
+        self._parameter_of: dict[int, str] = {}
+        for i, node in enumerate(order):
+            parents = [index[p] for p, _ in node.next_functions if p in index]
+            edges = ancestors = 0
+            for parent in parents:
+                edges |= 1 << parent
+                ancestors |= self._ancestors[parent] | 1 << parent
+            self._edges.append(edges)
+            self._ancestors.append(ancestors)
+            if hasattr(node, 'variable') and id(node.variable) in parameters:
+                self._parameter_of[i] = parameters[id(node.variable)]
+        self._parameter_mask = sum(1 << i for i in self._parameter_of)
+        self._outputs = [index.get(node) for node in outputs]
+        self._inputs_of = {
+            name: [index[n] for n in call.inputs if n is not None]
+            for name, call in calls.items()
+        }
+        self._outputs_of = {
+            name: [index.get(n) for n in call.outputs]
+            for name, call in calls.items()
+        }
+        self.boundaries = {
+            name: self._describe(name)
+            for name in calls
+            if self._why_not(name) is None
+        }
+
+    def partition(self, names: Sequence[str]) -> Partition:
+        """Cut the backbone after the named submodules.
+
+        Args:
+            names (Sequence[str]): K - 1 submodules, in the order in which
+                they run.
+
+        Returns:
+            Partition: What the cut implies.
+
+        Raises:
+            ValueError: If a name is unknown, no cut or out of order.
+            TypeError: If a named submodule returns no single Tensor.
+        """
+        for name in names:
+            self._check_boundary(name)
+        for first, second in itertools.pairwise(names):
+            self._check_order(first, second)
+        nodes = [self._outputs_of[name][0] for name in names]
+        freed = self._closure(nodes[-1]) if nodes else 0
+        closed = tuple(
+            i
+            for i, node in enumerate(self._outputs)
+            if nodes
+            and node is not None
+            and not self._closure(node) >> nodes[-1] & 1
+        )
+        tapped = tuple(
+            i
+            for i in closed
+            if self._closure(self._outputs[i]) & ~freed & self._parameter_mask
+        )
+        taps = self._find_taps(names, tapped, freed) if tapped else ()
+        parameters, earlier = [], 0
+        for node in nodes:
+            inside = self._closure(node)
+            parameters.append(self._parameters_in(inside & ~earlier))
+            earlier |= inside
+        every = 0
+        for node in self._outputs:
+            every |= self._closure(node) if node is not None else 0
+        parameters.append(self._parameters_in(every & ~earlier))
+        return Partition(
+            tuple(self.boundaries[name] for name in names),
+            closed,
+            tapped,
+            taps,
+            tuple(parameters),
+        )
+
+    def _closure(self, node: int) -> int:
+        return self._ancestors[node] | 1 << node
+
+    def _parameters_in(self, nodes: int) -> tuple[str, ...]:
+        return tuple(
+            name for i, name in self._parameter_of.items() if nodes >> i & 1
+        )
+
+    def _describe(self, name: str) -> Boundary:
+        shape = self._calls[name].shape
+        height, width = self.input_size
+        if len(shape) == 4:
+            return Boundary(name, shape[1], round(height / shape[2]))
+        tokens = shape[1]
+        stride = next(
+            s
+            for s in range(1, height + 1)
+            if math.ceil(height / s) * math.ceil(width / s) <= tokens
+        )
+        grid = math.ceil(height / stride) * math.ceil(width / stride)
+        return Boundary(name, shape[2], stride, tokens - grid)
+
+    def _why_not(self, name: str) -> Optional[str]:
+        """Why a submodule that ran cannot end a local module, if so."""
+        call = self._calls[name]
+        node = self._outputs_of[name][0] if call.outputs else None
+        if call.count > 1:
+            return f'it runs {call.count} times in one forward pass'
+        if not call.is_tensor:
+            return 'it returns no single Tensor'
+        if len(call.shape) not in (3, 4):
+            return f'its output has {len(call.shape)} dimensions, not 3 or 4'
+        if not self._is_of_images(call.shape):
+            return (
+                f'its output {call.shape} is laid out neither as feature maps'
+                ' (B, C, h, w) of the images nor as tokens (B, L, C)'
+            )
+        if node is None:
+            return (
+                'nothing trainable lies before it: it is frozen, or only '
+                'reshapes the image'
+            )
+        down, reached = 0, False
+        for output in self._outputs:
+            if output is not None and self._closure(output) >> node & 1:
+                down |= self._closure(output)
+                reached = output == self._outputs[-1] or reached
+        if not reached:
+            return 'the last output of the backbone does not depend on it'
+        up = self._ancestors[node]
+        rest = down & ~self._closure(node)
+        while rest:
+            i = rest.bit_length() - 1
+            if self._edges[i] & up:
+                return 'another path leads around it'
+            rest ^= 1 << i
+        if call.is_batch_norm:
+            return (
+                'it is a batch norm, which a Runner replaces by another kind, '
+                'SyncBN or not'
+            )
+        return None
+
+    def _is_of_images(self, shape: tuple[int, ...]) -> bool:
+        if len(shape) == 4:
+            h, w = shape[2:]
+            height, width = self.input_size
+            # convs without padding lose a few pixels
+            if abs(w - h * width / height) > 2 + w / 4:
+                return False
+        return shape[0] == TRACED_BATCH
+
+    def _check_boundary(self, name: str) -> None:
+        if name in self.boundaries:
+            return
+        if name not in self._submodules:
+            raise ValueError(
+                f'`boundary` should name a submodule of {self.backbone_name},'
+                f' but got {name!r}. Closest: {self._closest(name)}.'
+            )
+        if name not in self._calls:
+            raise ValueError(
+                f'`boundary` should name a submodule that runs in the forward'
+                f' pass of {self.backbone_name}, but got {name!r}. Closest: '
+                f'{self._closest(name)}.'
+            )
+        if not self._calls[name].is_tensor:
+            inside = [b for b in self.boundaries if b.startswith(f'{name}.')]
+            blocks = [b for b in inside if b[-1].isdigit()] or inside
+            advice = (
+                f'Choose a block inside it, e.g. {blocks[-1]!r}.'
+                if blocks
+                else f'Closest: {self._closest(name)}.'
+            )
+            raise TypeError(
+                f'the module at boundary {name!r} should return one Tensor, '
+                f'but got another type. {advice}'
+            )
+        raise ValueError(
+            f'`boundary` should name a cut of {self.backbone_name}, but got '
+            f'{name!r}: {self._why_not(name)}. Closest: '
+            f'{self._closest(name)}.'
+        )
+
+    def _check_order(self, first: str, second: str) -> None:
+        early = self._outputs_of[first][0]
+        late = self._outputs_of[second][0]
+        if not self._ancestors[late] >> early & 1:
+            raise ValueError(
+                '`boundary` should come after the one before it, but got '
+                f'{second!r} after {first!r}. List each boundary once, in '
+                'the order in which the modules run.'
+            )
+
+    def _closest(self, name: str) -> str:
+        """Cuts with a similar name; the outermost cuts if none is."""
+        cuts = list(self.boundaries)
+        close = difflib.get_close_matches(name, cuts, n=4, cutoff=0.5)
+        if not close:
+            close = sorted(cuts, key=lambda cut: cut.count('.'))[:4]
+        return ', '.join(map(repr, close)) or 'none, it has no cut'
+
+    def _find_taps(
+        self, names: Sequence[str], tapped: Sequence[int], freed: int
+    ) -> tuple[str, ...]:
+        """Modules that train between a freed stretch and a closed output."""
+        side = 0
+        for i in tapped:
+            side |= self._closure(self._outputs[i]) & ~freed
+        taps: list[str] = []
+        # outermost first, so that a norm is taken whole
+        for name in sorted(self._calls, key=lambda n: n.count('.')):
+            outside = [
+                n
+                for n in self._outputs_of[name]
+                if n is not None and side >> n & 1
+            ]
+            is_fed_closed = all(
+                not self._closure(n) & ~freed & self._parameter_mask
+                for n in self._inputs_of[name]
+            )
+            has_boundary = any(f'{b}.'.startswith(f'{name}.') for b in names)
+            is_inside_tap = any(name.startswith(f'{tap}.') for tap in taps)
+            if (
+                outside
+                and self._inputs_of[name]
+                and is_fed_closed
+                and not has_boundary
+                and not is_inside_tap
+            ):
+                taps.append(name)
+        entries = {n for tap in taps for n in self._inputs_of[tap]}
+        for i in tapped:
+            self._check_output(i, freed, entries)
+        return tuple(taps)
+
+    def _check_output(self, output: int, freed: int, entries: set) -> None:
+        seen, todo = 0, [self._outputs[output]]
+        while todo:
+            node = todo.pop()
+            if seen >> node & 1 or node in entries:
+                continue
+            seen |= 1 << node
+            if freed >> node & 1:
+                raise ValueError(
+                    f'`boundary` should leave output {output} of '
+                    f'{self.backbone_name} separable, but got trainable '
+                    'layers on the way from a freed stretch to it that are '
+                    'no module of their own. Choose boundaries before the '
+                    f'stage of output {output} ends.'
+                )
+            edges = self._edges[node]
+            while edges:
+                parent = edges.bit_length() - 1
+                edges ^= 1 << parent
+                todo.append(parent)
+
+
+def _sort_nodes(roots: list) -> list:
+    """Autograd nodes reachable from the roots, parents first."""
+    order, state = [], {}
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if state.get(node) is None:
+                state[node] = False
+                stack += [
+                    p
+                    for p, _ in node.next_functions
+                    if p is not None and p not in state
+                ]
+            else:
+                stack.pop()
+                if not state[node]:
+                    state[node] = True
+                    order.append(node)
+    return order

@@ -1,0 +1,73 @@
+"""A place where a backbone can be cut."""
+
+import math
+from dataclasses import dataclass
+from typing import Optional
+
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ['Boundary']
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A submodule at whose output the backbone can be cut.
+
+    Args:
+        name (str): Name of the submodule.
+        channels (int): Channels of its output.
+        stride (int): Image pixels per feature pixel.
+        num_extra_tokens (int, optional): Class or register tokens in front
+            of the image tokens; None where the output is a feature map.
+            Defaults to None.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    num_extra_tokens: Optional[int] = None
+
+    def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
+        """Lay tokens out as a feature map; hand a feature map on.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``.
+            inputs (Tensor): The images, ``(B, 3, H, W)``.
+
+        Returns:
+            Tensor: ``(B, C, h, w)``.
+
+        Raises:
+            ValueError: If the tokens do not fill ``h * w`` at this stride.
+        """
+        if self.num_extra_tokens is None:
+            return feats
+        tokens = feats[:, self.num_extra_tokens :]
+        h, w = (math.ceil(side / self.stride) for side in inputs.shape[-2:])
+        if tokens.shape[1] != h * w:
+            raise ValueError(
+                f'`inputs` should give {h} x {w} tokens at stride '
+                f'{self.stride} of boundary {self.name!r}, but got '
+                f'{tokens.shape[1]}. Use images whose sides are multiples of '
+                'the stride.'
+            )
+        return tokens.transpose(1, 2).unflatten(2, (h, w))
+
+    def add_feature_map(self, feats: Tensor, feature_map: Tensor) -> Tensor:
+        """Add a feature map to a feature map or tokens, out of place.
+
+        Args:
+            feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``.
+            feature_map (Tensor): ``(B, C, h, w)``. Class and register tokens
+                get nothing.
+
+        Returns:
+            Tensor: As ``feats``.
+        """
+        if self.num_extra_tokens is None:
+            return feats + feature_map
+        tokens = feature_map.flatten(2).transpose(1, 2)
+        if self.num_extra_tokens:
+            tokens = F.pad(tokens, (0, 0, self.num_extra_tokens, 0))
+        return feats + tokens

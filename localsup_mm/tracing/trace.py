@@ -1,0 +1,139 @@
+"""Tracing a backbone by one forward pass on fake tensors."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
+
+from ..hosts import adapted_compiled_ops, find_checkpoints
+from .backbone_trace import TRACED_BATCH, BackboneTrace, ModuleCall
+
+__all__ = ['trace_backbone']
+
+
+def trace_backbone(
+    backbone: nn.Module, input_size: Optional[tuple[int, int]] = None
+) -> BackboneTrace:
+    """Find where a backbone can be cut, without running it for real.
+
+    One forward pass in training mode under ``FakeTensorMode``: shapes and
+    the autograd graph are those of a real pass, but no memory is taken and
+    no parameter, buffer or random state changes.
+
+    Args:
+        backbone (nn.Module): Any module from an image to one or several
+            feature maps.
+        input_size (tuple[int, int], optional): H and W of the image, in
+            pixels. Defaults to None: the backbone's own ``img_size`` where
+            it has one, else 224 x 224.
+
+    Returns:
+        BackboneTrace: Its cuts, and what each choice of cuts implies.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(),
+        ...                     nn.Conv2d(8, 16, 3, 2, 1))
+        >>> trace_backbone(net).boundaries['1']
+        Boundary(name='1', channels=8, stride=2, num_extra_tokens=None)
+    """
+    size = input_size or getattr(backbone, 'img_size', None) or 224
+    height, width = (size, size) if isinstance(size, int) else size
+    convs = (m for m in backbone.modules() if isinstance(m, nn.Conv2d))
+    channels = next((m.in_channels for m in convs), 3)
+    try:
+        return _trace(backbone, (height, width), channels)
+    except RuntimeError:
+        if channels == 3:
+            raise
+        # YOLOX folds pixels into channels before its first conv
+        return _trace(backbone, (height, width), 3)
+
+
+def _trace(
+    backbone: nn.Module, size: tuple[int, int], channels: int
+) -> BackboneTrace:
+    calls: dict[str, ModuleCall] = {}
+    pending: dict[str, list] = {}
+    keep = []
+
+    def before(name, module, args, kwargs):
+        tensors = [
+            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
+        ]
+        keep.extend(tensors)
+        pending[name] = [t.grad_fn for t in tensors]
+
+    def after(name, module, args, output):
+        tensors = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
+        keep.extend(tensors)
+        is_tensor = isinstance(output, Tensor)
+        # The node is read here: an in-place op behind this module would
+        # later make another one look like its output's.
+        call = ModuleCall(
+            pending.pop(name, []),
+            [t.grad_fn for t in tensors],
+            is_tensor,
+            tuple(output.shape) if is_tensor else (),
+            isinstance(module, nn.modules.batchnorm._BatchNorm),
+        )
+        call.count += calls.pop(name).count if name in calls else 0
+        calls[name] = call
+
+    modes = {m: m.training for m in backbone.modules()}
+    # Reentrant checkpointing would hide its inside from the graph.
+    checkpointed = [
+        (module, flag)
+        for module, flag in find_checkpoints(backbone)
+        if getattr(module, flag)
+    ]
+    handles = []
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    try:
+        backbone.train()
+        for module, flag in checkpointed:
+            setattr(module, flag, False)
+        for name, module in backbone.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                # SyncBN refuses CPU tensors in training; the graph is alike.
+                module.training = False
+            if name:
+                handles += [
+                    module.register_forward_pre_hook(
+                        _bind(before, name), with_kwargs=True
+                    ),
+                    module.register_forward_hook(_bind(after, name)),
+                ]
+        state = {
+            name: fake.from_tensor(tensor.cpu() if tensor.is_cuda else tensor)
+            for name, tensor in [
+                *backbone.named_parameters(),
+                *backbone.named_buffers(),
+            ]
+        }
+        with torch.enable_grad(), adapted_compiled_ops(), fake:
+            image = torch.empty(TRACED_BATCH, channels, *size)
+            output = functional_call(backbone, state, (image,))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
+        for module, flag in checkpointed:
+            setattr(module, flag, True)
+    outputs = [t.grad_fn for t in tree_leaves(output) if isinstance(t, Tensor)]
+    parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
+    return BackboneTrace(
+        type(backbone).__name__,
+        size,
+        calls,
+        outputs,
+        parameters,
+        [name for name, _ in backbone.named_modules()],
+    )
+
+
+def _bind(function, name: str):
+    return lambda *args: function(name, *args)

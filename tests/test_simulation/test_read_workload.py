@@ -1,0 +1,102 @@
+"""What a config trains, read without its data."""
+
+import pytest
+import torch
+from processes import ROOT
+
+from localsup_mm.hosts import read_training
+from localsup_mm.simulation import read_workload
+
+
+def load(path):
+    return read_training(path if '::' in path else f'{ROOT}/configs/{path}')
+
+
+def test_local_modules_are_left_out():
+    cfg = load('infopro/resnet32_k4_softmax_cifar10.py')
+    workload = read_workload(cfg)
+    assert not hasattr(workload.model.backbone, 'local_supervision')
+    assert tuple(workload.input_shape) == (1024, 3, 32, 32)
+    assert workload.autocast_dtype is None
+    assert 'local_modules' in cfg.model.backbone
+
+
+def test_command_line_comes_first():
+    cfg = load('e2e/deeplabv3_r18_camvid.py')
+    workload = read_workload(cfg, 3, (64, 96), amp=True, with_cp=True)
+    assert tuple(workload.input_shape) == (3, 3, 64, 96)
+    assert workload.autocast_dtype == torch.bfloat16
+    assert workload.model.backbone.layer1[0].with_cp
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        # boxes are assigned by values, masks too; labels are smoothed
+        ('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', True),
+        ('mmpretrain::deit/deit-tiny_4xb256_in1k.py', True),
+        (
+            'mmseg::mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py',
+            True,
+        ),
+        ('mmpretrain::resnet/resnet18_8xb32_in1k.py', False),
+    ],
+)
+def test_losses_that_read_values(name, expected):
+    cfg = load(name)
+    size = (224, 224) if 'pretrain' in name else (64, 64)
+    assert read_workload(cfg, 2, size).is_data_dependent == expected
+
+
+def test_detectors_pad():
+    cfg = load('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+    workload = read_workload(cfg, image_size=(100, 130))
+    assert tuple(workload.input_shape[2:]) == (128, 160)
+    assert workload.is_data_dependent
+    segmentor = read_workload(load('e2e/deeplabv3_r18_camvid.py'))
+    assert not segmentor.is_data_dependent
+    segmentor = read_workload(load('e2e/deeplabv3_r18_camvid.py'))
+    assert not segmentor.is_data_dependent
+    sample = workload.make_data_samples((1, 3, 128, 160))[0]
+    boxes = sample.gt_instances.bboxes
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert boxes.max() <= 160
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['mmaction::recognition/tsn.py', 'mmocr::textdet/dbnet.py'],
+)
+def test_unknown_host(name):
+    with pytest.raises(ValueError, match=rf"one of \(.*'mmseg'.*'{name}'"):
+        read_training(name)
+
+
+def test_one_image_behind_global_pooling():
+    with pytest.raises(
+        ValueError, match=r'`batch_size` should be at least 2.*got 1 '
+    ):
+        read_workload(load('e2e/deeplabv3_r18_camvid.py'), batch_size=1)
+
+
+def test_misspelt_config():
+    name = 'mmseg::deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscape-512x1024.py'
+    with pytest.raises(
+        ValueError,
+        match=r"`config` .* mmseg brings.*_cityscapes-512x1024\.py'",
+    ):
+        read_training(name)
+
+
+def test_unknown_scope(tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text("default_scope = 'mmaction'")
+    with pytest.raises(ValueError, match=r"`default_scope`.*'mmaction'"):
+        read_training(str(path))
+
+
+def test_no_config_of_a_training(tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text("default_scope = 'mmseg'\nmodel = dict(type='A')")
+    with pytest.raises(ValueError, match=r'model\.backbone and optim_wrapper'):
+        read_training(str(path))
