@@ -36,6 +36,7 @@ _check_versions()
 
 from . import engine, models, supervision, tracing  # noqa: E402
 from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
+from .errors import BoundaryError, SetupError  # noqa: E402
 from .supervision import (  # noqa: E402
     LocalStep,
     lend_step,
@@ -44,9 +45,11 @@ from .supervision import (  # noqa: E402
 from .tracing import trace_backbone  # noqa: E402
 
 __all__ = [
+    'BoundaryError',
     'LocalAmpOptimWrapper',
     'LocalOptimWrapper',
     'LocalStep',
+    'SetupError',
     '__version__',
     'engine',
     'lend_step',

@@ -41,7 +41,12 @@ def find_imports(path: Path) -> Iterator[str]:
     """Absolute names of all modules that a file imports."""
     module = find_module(path)
     is_package = path.name == '__init__.py'
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in list(ast.walk(tree)):
+        # what a type checker alone imports is no arrow
+        if isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.dump(node.test):
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -1,7 +1,9 @@
 """The package as a whole: exports, versions, directions of imports."""
 
+import ast
 import importlib
 import pkgutil
+import re
 import sys
 
 import pytest
@@ -20,6 +22,16 @@ MODULES = [
     *(m.name for m in pkgutil.walk_packages([str(ROOT)], 'localsup_mm.')),
 ]
 HOSTS = {'mmseg', 'mmdet', 'mmpretrain', 'mmcv'}
+PENDING = ('hosts', 'simulation', 'planning')
+# of instances of theirs
+PRIVATE_ATTRIBUTES = {
+    '_accumulative_counts',
+    '_cdata',
+    '_inner_count',
+    '_params_init_info',
+    '_scale_update_param',
+    '_version',
+}
 # on top of a host; imported by the configs that use them
 OPT_IN = ('models/backbones', 'datasets')
 
@@ -67,6 +79,28 @@ def test_an_import_by_a_string_is_seen(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('import_graph.ROOT', source.parent)
         assert list(find_imports(source)) == ['mmseg.structures']
+
+
+def test_private_names_of_others_stand_in_one_file():
+    for path in ROOT.rglob('*.py'):
+        room = path.parent.name
+        if path.name != 'upstream.py' and room not in PENDING:
+            assert list(find_private_names(path)) == [], path
+
+
+def find_private_names(path):
+    """Names with an underscore that a file takes of torch or mmengine."""
+    for name in find_imports(path):
+        top, *parts = name.split('.')
+        if top in ('torch', 'mmengine') and any(p[0] == '_' for p in parts):
+            yield name
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            name = ast.unparse(node)
+            if re.fullmatch(r'torch(\.\w+)*\._[a-zA-Z]\w*(\.\w+)*', name):
+                yield name
+            if node.attr in PRIVATE_ATTRIBUTES:
+                yield name
 
 
 def test_old_torch_is_refused(monkeypatch):

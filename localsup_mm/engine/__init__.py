@@ -19,13 +19,10 @@ from .hooks import (
     SetupCheckHook,
     reconstruct,
 )
-from .loops import AsynchronousTrainLoop, FeatureCache
+from .local_backward import LocalBackwardMixin
+from .loops import AsynchronousTrainLoop, SingleModuleStep
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
-from .optim_wrapper import (
-    LocalAmpOptimWrapper,
-    LocalBackwardMixin,
-    LocalOptimWrapper,
-)
+from .optim_wrapper import LocalAmpOptimWrapper, LocalOptimWrapper
 from .prepare_model import prepare_model
 from .random_states import get_random_states, set_random_states
 from .warmup_cosine_lr import WarmupCosineLR
@@ -33,7 +30,6 @@ from .warmup_cosine_lr import WarmupCosineLR
 __all__ = [
     'AsynchronousTrainLoop',
     'AtomicLocalBackend',
-    'FeatureCache',
     'LocalAmpOptimWrapper',
     'LocalBackwardMixin',
     'LocalDistributedDataParallel',
@@ -42,6 +38,7 @@ __all__ = [
     'ReconstructionHook',
     'SafeCheckpointHook',
     'SetupCheckHook',
+    'SingleModuleStep',
     'WarmupCosineLR',
     'check_batches',
     'check_classes',

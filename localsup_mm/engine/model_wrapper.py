@@ -7,9 +7,9 @@ import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ..supervision import LocalModule, local_parameters
+from ..upstream import leave_out_of_ddp
 
 __all__ = ['LocalDistributedDataParallel', 'unwrap_model']
 
@@ -28,13 +28,13 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
 
     Args:
         module (nn.Module): The model.
-        **kwargs: As the host.
+        **kwargs: Further arguments of mmengine's wrapper.
     """
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
         self_reduced = local_parameters(module)
         ids = {id(p) for ps in self_reduced.values() for p in ps}
-        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+        leave_out_of_ddp(
             module, [n for n, p in module.named_parameters() if id(p) in ids]
         )
         if not any(p.is_cuda for p in module.parameters()):

@@ -7,6 +7,8 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.optim import Optimizer
 
+from ..errors import SetupError
+from ..upstream import find_accumulative_counts
 from .model_wrapper import LocalDistributedDataParallel
 
 __all__ = [
@@ -33,7 +35,7 @@ def step_module(
 
     Raises:
         RuntimeError: If a parameter of another module has a gradient.
-        ValueError: If the optimizer keeps more than the state of each
+        SetupError: If the optimizer keeps more than the state of each
             parameter.
     """
     check_others(optimizer, parameters, name)
@@ -42,7 +44,7 @@ def step_module(
     optimizer.step()
     optimizer.zero_grad()
     if [_find_options(group) for group in groups] != before:
-        raise ValueError(
+        raise SetupError(
             '`optimizer` should keep nothing but the state of each parameter '
             f'for step_each_module, but got {type(optimizer).__name__}, which '
             'keeps count for all. Set step_each_module=False, or take SGD or '
@@ -85,23 +87,23 @@ def check_settings(wrapper: OptimWrapper) -> None:
         wrapper (OptimWrapper): One that is to step each local module.
 
     Raises:
-        ValueError: If it clips, accumulates or scales the loss.
+        SetupError: If it clips, accumulates or scales the loss.
     """
     scaler = getattr(wrapper, 'loss_scaler', None)
     if wrapper.clip_grad_kwargs:
-        raise ValueError(
+        raise SetupError(
             '`clip_grad` should be None with step_each_module, since it is '
             'over the gradients of all modules, but got '
             f'{wrapper.clip_grad_kwargs!r}. Leave one of them out.'
         )
-    if wrapper._accumulative_counts > 1:
-        raise ValueError(
+    if find_accumulative_counts(wrapper) > 1:
+        raise SetupError(
             '`accumulative_counts` should be 1 with step_each_module, since '
             'it keeps the gradients of all modules, but got '
-            f'{wrapper._accumulative_counts}. Leave one of them out.'
+            f'{find_accumulative_counts(wrapper)}. Leave one of them out.'
         )
     if scaler is not None and scaler.is_enabled():
-        raise ValueError(
+        raise SetupError(
             '`loss_scale` should be off with step_each_module, since a '
             'gradient that is not finite skips the step of all modules, but '
             f"got one of {scaler.get_scale():g}. Set dtype='bfloat16' and "

@@ -3,18 +3,16 @@
 import math
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
-from mmengine.optim.scheduler.param_scheduler import (
-    INF,
-    OptimizerType,
-    _ParamScheduler,
-)
+from mmengine.optim.scheduler.param_scheduler import INF, OptimizerType
 from mmengine.registry import PARAM_SCHEDULERS
+
+from ..upstream import ParamScheduler
 
 __all__ = ['WarmupCosineLR']
 
 
 @PARAM_SCHEDULERS.register_module()
-class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
+class WarmupCosineLR(LRSchedulerMixin, ParamScheduler):
     """Half a cosine to 0, with a warm-up that leads onto it.
 
     In epoch e = 1 .. E, with ``c(e) = lr / 2 * (1 + cos(pi * e / E))``, the

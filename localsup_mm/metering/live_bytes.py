@@ -5,8 +5,8 @@ from typing import Any, Optional
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from ..upstream import TorchDispatchMode, find_storage_key, tree_leaves
 
 __all__ = ['LiveBytes']
 
@@ -57,7 +57,7 @@ class LiveBytes(TorchDispatchMode):
 
     def _count(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
-        key = storage._cdata
+        key = find_storage_key(tensor)
         size = storage.nbytes()
         if not isinstance(size, int):
             return  # a fake tensor whose size depends on data, e.g. a mask

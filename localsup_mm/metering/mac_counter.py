@@ -3,9 +3,10 @@
 from typing import Any, Optional
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from torch.utils.module_tracker import ModuleTracker
+
+from ..upstream import TorchDispatchMode
 
 aten = torch.ops.aten
 # torch knows attention on a GPU; on a CPU it has other names

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
@@ -16,7 +15,7 @@ from ..metering import LiveBytes, MacCounter
 from ..simulation import Workload
 from ..simulation.fake_step import host_ops, make_batch
 from ..simulation.hollow_ops import HollowOps, real_loss
-from ..supervision import set_normalization
+from ..supervision import LocalModule, set_normalization
 from ..tracing import Boundary
 
 __all__ = ['AuxCost', 'measure_aux_nets', 'measure_everywhere']
@@ -62,9 +61,7 @@ def measure_aux_nets(
         AuxCost: What they take.
     """
     model = workload.model
-    local_module = revert_sync_batchnorm(
-        MODELS.build(dict(type='LocalModule', boundary=boundary, **aux_nets))
-    )
+    local_module = revert_sync_batchnorm(LocalModule(boundary, **aux_nets))
     set_normalization(local_module, getattr(model, 'data_preprocessor', None))
     fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     if workload.is_data_dependent:

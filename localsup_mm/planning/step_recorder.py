@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..metering import LiveBytes, MacCounter
 from ..simulation import FakeStep, Workload
-from ..supervision.local_step import replaced_method
+from ..supervision.replaced_method import replaced_method
 from ..tracing import BackboneTrace, Partition
 from .step_profile import StepProfile
 

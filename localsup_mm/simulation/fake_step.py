@@ -20,7 +20,7 @@ from ..engine.module_step import step_module
 from ..engine.outside_autocast import outside_autocast
 from ..hosts import adapted_compiled_ops
 from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
-from ..supervision.local_step import replaced_method
+from ..supervision.replaced_method import replaced_method
 from .hollow_ops import HollowOps, real_loss, to_real
 from .workload import Workload
 

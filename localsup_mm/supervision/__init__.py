@@ -1,10 +1,12 @@
 """Cutting a backbone into local modules, each with losses of its own."""
 
 from .context_supply import ContextSupply
-from .local_backbone import LocalBackbone, supervise_locally
+from .init_submodule import init_submodule
+from .lend_step import lend_step
+from .local_backbone import build_local_backbone, supervise_locally
 from .local_module import LocalModule
 from .local_modules_config import expand_local_modules
-from .local_step import LocalStep, lend_step
+from .local_step import LocalStep
 from .local_supervision import (
     LocalSupervision,
     find_supervised_backbones,
@@ -12,19 +14,27 @@ from .local_supervision import (
 )
 from .normalization import set_normalization
 from .published_settings import LOSS_WEIGHTS, PARTITIONS
+from .replaced_method import replaced_method
+from .state_dict_keys import AUX_NETS, CONTEXT, is_aux_net, is_context_encoder
 
 __all__ = [
+    'AUX_NETS',
+    'CONTEXT',
     'LOSS_WEIGHTS',
     'PARTITIONS',
     'ContextSupply',
-    'LocalBackbone',
     'LocalModule',
     'LocalStep',
     'LocalSupervision',
+    'build_local_backbone',
     'expand_local_modules',
     'find_supervised_backbones',
+    'init_submodule',
+    'is_aux_net',
+    'is_context_encoder',
     'lend_step',
     'local_parameters',
+    'replaced_method',
     'set_normalization',
     'supervise_locally',
 ]

@@ -1,20 +1,20 @@
 """What later local modules are told beyond the features handed to them."""
 
 import operator
-import re
 from collections.abc import Mapping
 from functools import partial, reduce
 from typing import Any, Optional
 
-import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleDict, ModuleList
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from ..models.norm import build_norm
 from ..tracing import Partition
+from ..upstream import find_version
+from .context_encoders import FeatureEncoder, ImageEncoder, check_encoders
+from .context_mode import parse_context_mode
+from .local_supervision import find_image
 
-__all__ = ['ContextSupply', 'check_encoders']
+__all__ = ['ContextSupply']
 
 
 class ContextSupply(BaseModule):
@@ -87,18 +87,19 @@ class ContextSupply(BaseModule):
             ]
         )
         self.mode = mode
-        self.num_sources, self.has_image = _parse(mode)
+        parsed = parse_context_mode(mode)
+        self.num_sources, self.has_image = parsed.num_sources, parsed.has_image
         self.boundaries = partition.boundaries
         # channels of the image, then of the input of each local module
         widths = [
-            _find_image_channels(backbone),
+            partition.image_channels,
             *(boundary.channels for boundary in self.boundaries),
         ]
         self.encoders = ModuleList()
         for k, boundary in enumerate(self.boundaries):
             own = ModuleDict()
             if self.has_image:
-                own['image'] = _ImageEncoder(
+                own['image'] = ImageEncoder(
                     widths[0],
                     channels,
                     boundary.channels,
@@ -106,7 +107,7 @@ class ContextSupply(BaseModule):
                     norm_cfg,
                 )
             for j in self._find_sources(k):
-                own[f'r{j + 1}'] = _FeatureEncoder(
+                own[f'r{j + 1}'] = FeatureEncoder(
                     widths[k - j], boundary.channels, pool_first, norm_cfg
                 )
             self.encoders.append(own)
@@ -135,11 +136,8 @@ class ContextSupply(BaseModule):
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
-        image = next(
-            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
-        )
         self.sources = {}
-        self._keep(0, image)
+        self._keep(0, find_image(args, kwargs))
 
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
@@ -187,7 +185,7 @@ class ContextSupply(BaseModule):
 
     def _keep(self, local_module: int, tensor: Tensor) -> None:
         tensor = tensor.detach()
-        self.sources[local_module] = tensor, _find_version(tensor)
+        self.sources[local_module] = tensor, find_version(tensor)
 
     def _take(self, local_module: int) -> Tensor:
         """The input of a local module, as it entered it.
@@ -196,7 +194,7 @@ class ContextSupply(BaseModule):
         would change it; torch counts such changes.
         """
         tensor, version = self.sources[local_module]
-        if local_module and version != _find_version(tensor):
+        if local_module and version != find_version(tensor):
             name = self.boundaries[local_module - 1].name
             raise RuntimeError(
                 '`boundary` should not lie right before an in-place operation'
@@ -234,141 +232,3 @@ class ContextSupply(BaseModule):
             own = {f'{prefix}{k}': v for k, v in self.state_dict().items()}
             check_encoders(own, found)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def check_encoders(
-    own: Mapping[str, Tensor],
-    found: Mapping[str, Tensor],
-    what: str = 'one',
-) -> None:
-    """Check that a checkpoint has a model's context encoders, and no others.
-
-    Args:
-        own (Mapping[str, Tensor]): State dict of the model.
-        found (Mapping[str, Tensor]): That of the checkpoint.
-        what (str): Names the checkpoint in the message. Defaults to 'one'.
-
-    Raises:
-        ValueError: If an encoder is missing, of another shape or surplus.
-    """
-    shapes, others = (
-        {
-            (match[0], key, value.shape)
-            for key, value in state.items()
-            # torch itself fills in a norm's missing num_batches_tracked
-            if (match := _ENCODER.match(key)) and not key.endswith('tracked')
-        }
-        for state in (own, found)
-    )
-    missing = sorted({name for name, *_ in shapes - others})
-    surplus = sorted({name for name, *_ in others - shapes} - {*missing})
-    if missing or surplus:
-        differences = [
-            f'{word} {", ".join(names[:4])}'
-            + (f' and {len(names) - 4} more' if names[4:] else '')
-            for word, names in (
-                ('with no or another', missing),
-                ('with surplus', surplus),
-            )
-            if names
-        ]
-        raise ValueError(
-            '`checkpoint` should have the context encoders of the config, but '
-            f'got {what} {"; ".join(differences)}. Give the config it was '
-            'trained with.'
-        )
-
-
-_ENCODER = re.compile(r'.*context_supply\.encoders\.\d+\.\w+')
-
-
-class _ImageEncoder(BaseModule):
-    """Two 3x3 convs and a pooling: the mirror of InfoPro's decoder."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        out_channels: int,
-        pool_first: bool,
-        norm_cfg: Optional[dict],
-    ) -> None:
-        super().__init__()
-        self.pool_first = pool_first
-        self.narrow = _conv(in_channels, channels, 3, norm_cfg)
-        self.wide = _conv(channels, out_channels, 3, norm_cfg)
-
-    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        return _encode(self.wide, self.narrow(x), size, self.pool_first)
-
-
-class _FeatureEncoder(BaseModule):
-    """A 1x1 conv and a pooling."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        pool_first: bool,
-        norm_cfg: Optional[dict],
-    ) -> None:
-        super().__init__()
-        self.pool_first = pool_first
-        self.conv = _conv(in_channels, out_channels, 1, norm_cfg)
-
-    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        return _encode(self.conv, x, size, self.pool_first)
-
-
-def _conv(
-    in_channels: int, channels: int, kernel: int, norm_cfg: Optional[dict]
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2),
-        build_norm(norm_cfg, channels),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _encode(
-    conv: nn.Module, x: Tensor, size: tuple[int, int], pool_first: bool
-) -> Tensor:
-    return conv(_pool(x, size)) if pool_first else _pool(conv(x), size)
-
-
-def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
-    (height, width), (h, w) = x.shape[-2:], size
-    if (height, width) == (h, w):
-        return x
-    if height % h == 0 and width % w == 0:
-        # the same to the last bit, faster, and deterministic on a GPU
-        return F.avg_pool2d(x, (height // h, width // w))
-    return F.adaptive_avg_pool2d(x, size)
-
-
-def _find_version(tensor: Tensor) -> Optional[int]:
-    """How often a tensor was changed in place; inference tensors don't say."""
-    return None if tensor.is_inference() else tensor._version
-
-
-def _find_image_channels(backbone: nn.Module) -> int:
-    """Channels of the image, as the trace takes them."""
-    convs = (
-        module
-        for name, module in backbone.named_modules()
-        if isinstance(module, nn.Conv2d)
-        and not name.startswith('local_supervision.')
-    )
-    return next((conv.in_channels for conv in convs), 3)
-
-
-def _parse(mode: str) -> tuple[int, bool]:
-    """``'r{n}e'`` to n and whether there is an e."""
-    found = re.fullmatch(r'(?:r(\d+))?(e)?', str(mode).lower())
-    if found is None or not mode:
-        raise ValueError(
-            "`mode` of context_supply should be 'e', 'r{n}' or 'r{n}e' with "
-            f"a number n, e.g. 'r1e', but got {mode!r}. 'r0' supplies "
-            'nothing.'
-        )
-    return int(found[1] or 0), found[2] is not None

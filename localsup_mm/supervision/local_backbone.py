@@ -9,15 +9,16 @@ from torch import nn
 from ..hosts import build_part
 from ..tracing import trace_backbone
 from .context_supply import ContextSupply
-from .init_submodule import init_attached
+from .init_submodule import init_submodule
 from .local_modules_config import expand_local_modules
 from .local_supervision import LocalSupervision
+from .state_dict_keys import AUX_NETS
 
-__all__ = ['LocalBackbone', 'supervise_locally']
+__all__ = ['build_local_backbone', 'supervise_locally']
 
 
-@MODELS.register_module()
-def LocalBackbone(
+@MODELS.register_module(name='LocalBackbone')
+def build_local_backbone(
     backbone: dict,
     local_modules: Union[dict, Sequence[dict]],
     input_size: Optional[tuple[int, int]] = None,
@@ -26,9 +27,10 @@ def LocalBackbone(
 ) -> nn.Module:
     """Build a host's backbone and supervise it locally.
 
-    What comes back is the host's own object, with aux nets attached under
-    ``local_supervision``: its state-dict keys, initialization, frozen
-    stages and ``paramwise_cfg`` work as without.
+    A config calls it by ``type='LocalBackbone'``. It returns the host's own
+    object, with aux nets attached under ``local_supervision``: state-dict
+    keys, initialization, frozen stages and ``paramwise_cfg`` work as they do
+    without them.
 
     Args:
         backbone (dict): Config of any backbone, as its host writes it.
@@ -46,8 +48,8 @@ def LocalBackbone(
         nn.Module: The backbone.
 
     Raises:
-        ValueError: As :func:`supervise_locally`.
-        TypeError: As :func:`supervise_locally`.
+        ValueError: See :func:`supervise_locally`.
+        TypeError: See :func:`supervise_locally`.
     """
     if pretrained is not None:
         backbone = dict(backbone, pretrained=pretrained)
@@ -88,12 +90,12 @@ def supervise_locally(
         nn.Module: The same object.
 
     Raises:
-        ValueError: If a boundary is unknown, no cut, frozen or out of order,
-            the backbone is locally supervised already, or there is context
-            without a boundary.
-        TypeError: If the module at a boundary returns no single Tensor, or
-            a local module is no dict with a boundary, or ``context_supply``
-            is no dict.
+        BoundaryError: If a boundary is unknown, no cut, frozen or out of
+            order.
+        ValueError: If the backbone is locally supervised already, or there is
+            context without a boundary.
+        TypeError: If a local module is no dict with a boundary, or
+            ``context_supply`` is no dict.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(),
@@ -102,7 +104,7 @@ def supervise_locally(
         >>> net.local_supervision.local_modules[0].boundary.channels
         4
     """
-    if hasattr(backbone, 'local_supervision'):
+    if hasattr(backbone, AUX_NETS):
         raise ValueError(
             '`backbone` should be a plain backbone, but got a '
             f'{type(backbone).__name__} that is locally supervised already. '
@@ -143,5 +145,5 @@ def supervise_locally(
         backbone.context_supply = ContextSupply(
             backbone, partition, **context_supply
         )
-        init_attached(backbone.context_supply)
+        init_submodule(backbone.context_supply)
     return backbone

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from mmengine.model import BaseModule, ModuleList
-from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
@@ -17,7 +16,6 @@ from ..tracing import Boundary
 __all__ = ['LocalModule']
 
 
-@MODELS.register_module()
 class LocalModule(BaseModule):
     """The local losses at one boundary.
 
@@ -31,8 +29,6 @@ class LocalModule(BaseModule):
     Args:
         boundary (Boundary): Where the local module ends. In a config, the
             name of a submodule; the trace adds the rest.
-        name (str): ``local_{k}``, k from 0; the prefix of its losses in the
-            log. Not set in a config.
         decoder (dict, optional): The decoder; its type defaults to
             ``ReconstructionDecoder``. Defaults to None.
         aux_neck (dict, optional): Any neck of a host, between features and
@@ -54,13 +50,14 @@ class LocalModule(BaseModule):
             features of a finer one are averaged to it before, which makes
             any aux nets cheap at early boundaries. Defaults to 1: they get
             the features as they are.
-        earlier (Sequence[Boundary]): The boundaries before this one. Not set
-            in a config. Defaults to ().
+        earlier (Sequence[Boundary]): The boundaries before this one; the
+            trace adds them. Defaults to ().
 
     ``in_channels`` of decoder, neck and heads and the strides of a dense
     head are taken from the trace where the config leaves them out.
 
     Attributes:
+        index (int): Its place among the local modules, from 0.
         levels (tuple[int]): Indices of the earlier boundaries whose features
             belong to the pyramid; none of a stride below ``min_stride``.
 
@@ -78,7 +75,6 @@ class LocalModule(BaseModule):
     def __init__(
         self,
         boundary: Boundary,
-        name: str = 'local_0',
         decoder: Optional[dict] = None,
         aux_neck: Optional[dict] = None,
         aux_head: Union[dict, Sequence[dict], None] = None,
@@ -106,7 +102,9 @@ class LocalModule(BaseModule):
             )
         self.boundary = boundary
         self.label_stride = label_stride
-        self.name = name
+        self.index = len(earlier)
+        # the prefix of its losses in the log
+        self.name = f'local_{self.index}'
         # the side of the squares that are averaged
         self._square = math.ceil(min_stride / boundary.stride)
         self.levels = ()

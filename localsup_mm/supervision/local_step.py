@@ -1,152 +1,190 @@
-"""What one training iteration lends to a locally supervised model."""
+"""One training iteration, as the boundaries of a model see it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Optional
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Optional
 
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
+from ..hosts import is_checkpointed, let_checkpoint
+from ..upstream import tree_map_only
 from .local_module import LocalModule
-from .local_supervision import ForwardEnded, find_supervised_backbones
 
-__all__ = ['LocalStep', 'lend_step', 'replaced_method']
+if TYPE_CHECKING:
+    from .local_supervision import LocalSupervision
+
+__all__ = ['LocalStep']
 
 
-@dataclass
 class LocalStep:
-    """The batch and the way back, for the time of one forward pass.
+    """What happens at the boundaries of a model in one training iteration.
+
+    A step is lent to a model for one forward pass by :func:`lend_step`. At
+    each boundary it
+
+    1. computes the local losses of the features there,
+    2. runs their backward at once, which frees the local module's graph,
+    3. hands on ``h.detach()``.
+
+    A subclass may train otherwise; see ``SingleModuleStep`` in
+    ``engine/loops``.
 
     Args:
         backward (Callable): ``backward(local_module, losses)`` turns the
             losses of a :class:`LocalModule` (a dict, as the hosts' heads
-            return it) into gradients; with ``only`` it returns their sum.
+            return it) into gradients, and returns their sum or None.
         data_samples (Any, optional): The labels, as the host's heads take
-            them. Defaults to None: those the model is called with.
-        inputs (Tensor, optional): The images that entered the backbone,
-            ``(B, 3, H, W)``; the backbone fills them in.
-        only (int, optional): Index of the local module that alone is
-            trained, from 0 to K - 1, with the parameters of the others
-            frozen by the caller. Those before it run in evaluation mode and
-            without a loss; at its end the forward pass ends, and the model
-            returns its loss. Defaults to None: all are trained.
-        steps_each_module (bool): Whether ``backward`` also steps the local
-            module. Defaults to False.
+            them. Defaults to None: those that the model is called with.
+        steps_each_module (bool): Whether ``backward`` also steps the
+            optimizer. Defaults to False.
 
     Attributes:
-        feats (dict[int, Tensor]): Feature maps of earlier boundaries,
-            detached, that a later local module's pyramid wants.
-        is_checkpointed (bool): Whether layers of the backbone checkpoint;
-            it fills that in.
-        frozen (ExitStack): Gives the modules before ``only`` their modes
-            back when it is closed.
+        inputs (Tensor, optional): The images that entered the backbone,
+            ``(B, 3, H, W)``.
+        feats (dict[int, Tensor]): By boundary, the detached feature maps
+            that a later local module's pyramid needs.
     """
 
-    backward: Callable[[LocalModule, dict], Optional[Tensor]]
-    data_samples: Any = None
-    inputs: Optional[Tensor] = None
-    only: Optional[int] = None
-    steps_each_module: bool = False
-    feats: dict[int, Tensor] = field(default_factory=dict)
-    is_checkpointed: bool = False
-    frozen: ExitStack = field(default_factory=ExitStack)
+    def __init__(
+        self,
+        backward: Callable[[LocalModule, dict], Optional[Tensor]],
+        data_samples: Any = None,
+        steps_each_module: bool = False,
+    ) -> None:
+        self.backward = backward
+        self.data_samples = data_samples
+        self.steps_each_module = steps_each_module
+        self.inputs: Optional[Tensor] = None
+        self.feats: dict[int, Tensor] = {}
+        self._is_checkpointed = False
 
-    def _take_data_samples(
+    def attached(self, model: nn.Module) -> AbstractContextManager:
+        """Return a context in which the model runs its forward pass.
+
+        Args:
+            model (nn.Module): The bare model.
+
+        Returns:
+            AbstractContextManager: It gives back what the step changes.
+        """
+        return nullcontext()
+
+    def trains(self, k: int) -> bool:
+        """Tell whether local module k learns in this step.
+
+        Args:
+            k (int): Index of the local module, from 0 to K - 1.
+
+        Returns:
+            bool: Here all of them do.
+        """
+        return True
+
+    def begin(self, backbone: nn.Module, inputs: Tensor) -> None:
+        """Take the images that enter a backbone.
+
+        Args:
+            backbone (nn.Module): A locally supervised backbone.
+            inputs (Tensor): ``(B, 3, H, W)``.
+        """
+        self.inputs = inputs
+        self._is_checkpointed = is_checkpointed(backbone)
+
+    def at_boundary(
+        self, supervision: LocalSupervision, k: int, h: Tensor
+    ) -> Tensor:
+        """Let local module k learn, and hand its features on.
+
+        Args:
+            supervision (LocalSupervision): Of the backbone that runs.
+            k (int): Index of the boundary, from 0 to K - 2.
+            h (Tensor): The features there.
+
+        Returns:
+            Tensor: The same, detached.
+        """
+        if self.trains(k):
+            self.learn(supervision, k, h)
+        return self._hand_on(supervision, k, h)
+
+    def learn(
+        self, supervision: LocalSupervision, k: int, h: Tensor
+    ) -> Optional[Tensor]:
+        """Compute the local losses at a boundary and run their backward.
+
+        Args:
+            supervision (LocalSupervision): Of the backbone that runs.
+            k (int): Index of the boundary, from 0 to K - 2.
+            h (Tensor): The features there, with their graph.
+
+        Returns:
+            Tensor, optional: What ``backward`` returned.
+        """
+        local_module = supervision.local_modules[k]
+        with _outside_activation_checkpoints():
+            losses = local_module.loss(
+                h,
+                self.inputs,
+                self.data_samples,
+                [self.feats[i] for i in local_module.levels],
+            )
+        loss = self.backward(local_module, losses)
+        if self.steps_each_module:
+            supervision.stepped.add(k)
+        return loss
+
+    def at_tap(
+        self, supervision: LocalSupervision, tap: nn.Module, args: Any
+    ) -> Any:
+        """Detach what enters a tap.
+
+        Args:
+            supervision (LocalSupervision): Of the backbone that runs.
+            tap (nn.Module): A module between a freed stretch and an output.
+            args (Any): What it is called with.
+
+        Returns:
+            Any: The same with detached tensors.
+        """
+        return tree_map_only(Tensor, Tensor.detach, args)
+
+    def end(self) -> None:
+        """Let go of everything that belongs to the batch."""
+        self.inputs = self.data_samples = None
+        self.feats.clear()
+
+    def take_data_samples(
         self, model: nn.Module, args: tuple, kwargs: dict
     ) -> None:
+        """Take the labels that a model is called with; a forward pre-hook."""
         if 'data_samples' in kwargs:
             self.data_samples = kwargs['data_samples']
         elif len(args) > 1:
             self.data_samples = args[1]
 
+    def _hand_on(
+        self, supervision: LocalSupervision, k: int, h: Tensor
+    ) -> Tensor:
+        h = h.detach()
+        if any(k in later.levels for later in supervision.local_modules):
+            boundary = supervision.partition.boundaries[k]
+            self.feats[k] = boundary.to_feature_map(h, self.inputs)
+        if self._is_checkpointed and self.trains(k + 1):
+            return let_checkpoint(h)
+        return h
 
-@contextmanager
-def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
-    """Lend a step to every locally supervised backbone of a model.
 
-    Taken back at the end, also after an exception: outside nothing of the
-    batch is held.
+def _outside_activation_checkpoints() -> saved_tensors_hooks:
+    """Keep what is saved for a backward, also within a checkpointed stretch.
 
-    Args:
-        model (nn.Module): The bare model; its ``data_samples`` argument
-            becomes the step's.
-        step (LocalStep): What is lent.
-
-    Yields:
-        LocalStep: The step.
-
-    Example:
-        >>> import torch
-        >>> from localsup_mm.models import supervise_locally
-        >>> net = supervise_locally(
-        ...     nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(),
-        ...                   nn.Conv2d(4, 2, 1)),
-        ...     [dict(boundary='1',
-        ...           decoder=dict(mean=[0.] * 3, std=[255.] * 3))])
-        >>> step = LocalStep(
-        ...     lambda _, losses: sum(losses.values()).backward())
-        >>> with lend_step(net, step):
-        ...     output = net(torch.rand(2, 3, 8, 8))
-        >>> output.sum().backward()
-        >>> all(p.grad is not None for p in net.parameters())
-        True
+    Where a boundary lies in such a stretch, its second run does not come to
+    the local losses again.
     """
-    supervisions = [
-        backbone.local_supervision
-        for backbone in find_supervised_backbones(model)
-    ]
-    handle = model.register_forward_pre_hook(
-        step._take_data_samples, with_kwargs=True
-    )
-    ending = nullcontext()
-    if step.only is not None:
-        ending = replaced_method(
-            model, 'forward', partial(_forward_to_loss, model.forward)
-        )
-    try:
-        for supervision in supervisions:
-            supervision.step = step
-        with step.frozen, ending:
-            yield step
-    finally:
-        handle.remove()
-        for supervision in supervisions:
-            supervision.step = None
-        step.inputs = step.data_samples = None
-        step.feats.clear()
+    return saved_tensors_hooks(_keep, _keep)
 
 
-@contextmanager
-def replaced_method(
-    module: nn.Module, name: str, method: Callable
-) -> Iterator[None]:
-    """Let a module compute something else for a while.
-
-    Args:
-        module (nn.Module): Whose method is replaced; its hooks stay.
-        name (str): Of the method, e.g. ``'forward'``.
-        method (Callable): What it computes instead.
-
-    Yields:
-        None: While it does.
-    """
-    # an instance may have one of its own already, e.g. a checkpointed one
-    own = vars(module).get(name)
-    setattr(module, name, method)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(module, name)
-        else:
-            setattr(module, name, own)
-
-
-def _forward_to_loss(forward: Callable, *args, **kwargs) -> Any:
-    try:
-        return forward(*args, **kwargs)
-    except ForwardEnded as end:
-        # a leaf, which the host sums, scales and goes back from as from any
-        # loss; the gradients of the local module are there already
-        return dict(loss=end.result.detach().requires_grad_())
+def _keep(tensor: Tensor) -> Tensor:
+    return tensor

@@ -5,6 +5,8 @@ from typing import Optional
 import torch
 from torch import nn
 
+from ..errors import SetupError
+
 __all__ = ['set_normalization']
 
 
@@ -18,7 +20,7 @@ def set_normalization(
         preprocessor (nn.Module, optional): The host's data preprocessor.
 
     Raises:
-        ValueError: If there is none, and a decoder does not know.
+        SetupError: If there is none, and a decoder does not know.
     """
     mean = getattr(preprocessor, 'mean', None)
     std = getattr(preprocessor, 'std', None)
@@ -29,7 +31,7 @@ def set_normalization(
         is_decoder = hasattr(module, 'set_normalization')
         if is_decoder and module.mean is None:
             if mean is None:
-                raise ValueError(
+                raise SetupError(
                     f'`mean` and `std` of {type(module).__name__} should be '
                     f'given where {type(model).__name__} has no data '
                     'preprocessor, but got None. Pass both.'

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from ..errors import BoundaryError
+from .autograd_graph import AutogradGraph, iterate
 from .boundary import Boundary
 from .partition import Partition
 
@@ -18,7 +20,7 @@ TRACED_BATCH = 2
 
 @dataclass
 class ModuleCall:
-    """One submodule's run: autograd nodes of what went in and came out."""
+    """A run of a submodule: autograd nodes of its inputs and outputs."""
 
     inputs: list
     outputs: list
@@ -31,62 +33,44 @@ class ModuleCall:
 class BackboneTrace:
     """The autograd graph of one forward pass of a backbone.
 
-    Nodes are integers in topological order, sets of nodes are the bits of
-    an ``int``: a backbone of a thousand nodes is searched in milliseconds.
-    Made by :func:`trace_backbone`.
+    :func:`trace_backbone` makes it.
 
     Args:
         backbone_name (str): Class of the backbone, for messages.
-        input_size (tuple[int, int]): H and W of the traced image.
-        calls (dict[str, ModuleCall]): Submodule name to its run, in order of
-            completion.
+        image_shape (tuple[int, int, int]): Channels, height and width of the
+            traced image.
+        calls (dict[str, ModuleCall]): The run of each submodule by its name,
+            in order of completion.
         outputs (list): Autograd nodes of the backbone's outputs.
-        parameters (dict): Parameter to name.
+        parameters (dict[int, str]): Name of each parameter by its ``id``.
         submodules (list[str]): All names of submodules.
+
+    Attributes:
+        boundaries (dict[str, Boundary]): All cuts, by name.
     """
 
     def __init__(
         self,
         backbone_name: str,
-        input_size: tuple[int, int],
+        image_shape: tuple[int, int, int],
         calls: dict,
         outputs: list,
         parameters: dict,
         submodules: list,
     ) -> None:
         self.backbone_name = backbone_name
-        self.input_size = input_size
+        self.image_shape = image_shape
         self._calls = calls
         self._submodules = submodules
-        roots = outputs + [
-            node
-            for call in calls.values()
-            for node in call.inputs + call.outputs
-        ]
-        order = _sort_nodes([node for node in roots if node is not None])
-        index = {node: i for i, node in enumerate(order)}
-        # edge masks and ancestors of each node
-        self._edges: list[int] = []
-        self._ancestors: list[int] = []
-        self._parameter_of: dict[int, str] = {}
-        for i, node in enumerate(order):
-            parents = [index[p] for p, _ in node.next_functions if p in index]
-            edges = ancestors = 0
-            for parent in parents:
-                edges |= 1 << parent
-                ancestors |= self._ancestors[parent] | 1 << parent
-            self._edges.append(edges)
-            self._ancestors.append(ancestors)
-            if hasattr(node, 'variable') and id(node.variable) in parameters:
-                self._parameter_of[i] = parameters[id(node.variable)]
-        self._parameter_mask = sum(1 << i for i in self._parameter_of)
-        self._outputs = [index.get(node) for node in outputs]
+        nodes = [n for c in calls.values() for n in (*c.inputs, *c.outputs)]
+        self._graph = graph = AutogradGraph([*outputs, *nodes], parameters)
+        self._outputs = [graph.find(node) for node in outputs]
         self._inputs_of = {
-            name: [index[n] for n in call.inputs if n is not None]
+            name: [graph.find(n) for n in call.inputs if n is not None]
             for name, call in calls.items()
         }
         self._outputs_of = {
-            name: [index.get(n) for n in call.outputs]
+            name: [graph.find(n) for n in call.outputs]
             for name, call in calls.items()
         }
         self.boundaries = {
@@ -106,56 +90,46 @@ class BackboneTrace:
             Partition: What the cut implies.
 
         Raises:
-            ValueError: If a name is unknown, no cut or out of order.
-            TypeError: If a named submodule returns no single Tensor.
+            BoundaryError: If a name is unknown, no cut or out of order.
         """
         for name in names:
             self._check_boundary(name)
         for first, second in itertools.pairwise(names):
             self._check_order(first, second)
         nodes = [self._outputs_of[name][0] for name in names]
-        freed = self._closure(nodes[-1]) if nodes else 0
+        freed = self._graph.closure(nodes[-1]) if nodes else 0
         closed = tuple(
             i
             for i, node in enumerate(self._outputs)
             if nodes
             and node is not None
-            and not self._closure(node) >> nodes[-1] & 1
+            and not self._graph.closure(node) >> nodes[-1] & 1
         )
         tapped = tuple(
-            i
-            for i in closed
-            if self._closure(self._outputs[i]) & ~freed & self._parameter_mask
+            i for i in closed if self._graph.trains_in(self._outputs[i], freed)
         )
         taps = self._find_taps(names, tapped, freed) if tapped else ()
         parameters, earlier = [], 0
         for node in nodes:
-            inside = self._closure(node)
-            parameters.append(self._parameters_in(inside & ~earlier))
+            inside = self._graph.closure(node)
+            parameters.append(self._graph.parameters_in(inside & ~earlier))
             earlier |= inside
         every = 0
         for node in self._outputs:
-            every |= self._closure(node) if node is not None else 0
-        parameters.append(self._parameters_in(every & ~earlier))
+            every |= self._graph.closure(node) if node is not None else 0
+        parameters.append(self._graph.parameters_in(every & ~earlier))
         return Partition(
             tuple(self.boundaries[name] for name in names),
             closed,
             tapped,
             taps,
             tuple(parameters),
-        )
-
-    def _closure(self, node: int) -> int:
-        return self._ancestors[node] | 1 << node
-
-    def _parameters_in(self, nodes: int) -> tuple[str, ...]:
-        return tuple(
-            name for i, name in self._parameter_of.items() if nodes >> i & 1
+            self.image_shape[0],
         )
 
     def _describe(self, name: str) -> Boundary:
         shape = self._calls[name].shape
-        height, width = self.input_size
+        height, width = self.image_shape[1:]
         if len(shape) == 4:
             return Boundary(name, shape[1], round(height / shape[2]))
         tokens = shape[1]
@@ -189,18 +163,15 @@ class BackboneTrace:
             )
         down, reached = 0, False
         for output in self._outputs:
-            if output is not None and self._closure(output) >> node & 1:
-                down |= self._closure(output)
+            if output is not None and self._graph.closure(output) >> node & 1:
+                down |= self._graph.closure(output)
                 reached = output == self._outputs[-1] or reached
         if not reached:
             return 'the last output of the backbone does not depend on it'
-        up = self._ancestors[node]
-        rest = down & ~self._closure(node)
-        while rest:
-            i = rest.bit_length() - 1
-            if self._edges[i] & up:
+        up = self._graph.ancestors(node)
+        for other in iterate(down & ~self._graph.closure(node)):
+            if self._graph.parents(other) & up:
                 return 'another path leads around it'
-            rest ^= 1 << i
         if call.is_batch_norm:
             return (
                 'it is a batch norm, which a Runner replaces by another kind, '
@@ -211,7 +182,7 @@ class BackboneTrace:
     def _is_of_images(self, shape: tuple[int, ...]) -> bool:
         if len(shape) == 4:
             h, w = shape[2:]
-            height, width = self.input_size
+            height, width = self.image_shape[1:]
             # convs without padding lose a few pixels
             if abs(w - h * width / height) > 2 + w / 4:
                 return False
@@ -221,12 +192,12 @@ class BackboneTrace:
         if name in self.boundaries:
             return
         if name not in self._submodules:
-            raise ValueError(
+            raise BoundaryError(
                 f'`boundary` should name a submodule of {self.backbone_name},'
                 f' but got {name!r}. Closest: {self._closest(name)}.'
             )
         if name not in self._calls:
-            raise ValueError(
+            raise BoundaryError(
                 f'`boundary` should name a submodule that runs in the forward'
                 f' pass of {self.backbone_name}, but got {name!r}. Closest: '
                 f'{self._closest(name)}.'
@@ -239,11 +210,11 @@ class BackboneTrace:
                 if blocks
                 else f'Closest: {self._closest(name)}.'
             )
-            raise TypeError(
+            raise BoundaryError(
                 f'the module at boundary {name!r} should return one Tensor, '
                 f'but got another type. {advice}'
             )
-        raise ValueError(
+        raise BoundaryError(
             f'`boundary` should name a cut of {self.backbone_name}, but got '
             f'{name!r}: {self._why_not(name)}. Closest: '
             f'{self._closest(name)}.'
@@ -252,8 +223,8 @@ class BackboneTrace:
     def _check_order(self, first: str, second: str) -> None:
         early = self._outputs_of[first][0]
         late = self._outputs_of[second][0]
-        if not self._ancestors[late] >> early & 1:
-            raise ValueError(
+        if late == early or not self._graph.depends_on(late, early):
+            raise BoundaryError(
                 '`boundary` should come after the one before it, but got '
                 f'{second!r} after {first!r}. List each boundary once, in '
                 'the order in which the modules run.'
@@ -273,7 +244,7 @@ class BackboneTrace:
         """Modules that train between a freed stretch and a closed output."""
         side = 0
         for i in tapped:
-            side |= self._closure(self._outputs[i]) & ~freed
+            side |= self._graph.closure(self._outputs[i]) & ~freed
         taps: list[str] = []
         # outermost first, so that a norm is taken whole
         for name in sorted(self._calls, key=lambda n: n.count('.')):
@@ -283,7 +254,7 @@ class BackboneTrace:
                 if n is not None and side >> n & 1
             ]
             is_fed_closed = all(
-                not self._closure(n) & ~freed & self._parameter_mask
+                not self._graph.trains_in(n, freed)
                 for n in self._inputs_of[name]
             )
             has_boundary = any(f'{b}.'.startswith(f'{name}.') for b in names)
@@ -309,37 +280,11 @@ class BackboneTrace:
                 continue
             seen |= 1 << node
             if freed >> node & 1:
-                raise ValueError(
+                raise BoundaryError(
                     f'`boundary` should leave output {output} of '
                     f'{self.backbone_name} separable, but got trainable '
                     'layers on the way from a freed stretch to it that are '
                     'no module of their own. Choose boundaries before the '
                     f'stage of output {output} ends.'
                 )
-            edges = self._edges[node]
-            while edges:
-                parent = edges.bit_length() - 1
-                edges ^= 1 << parent
-                todo.append(parent)
-
-
-def _sort_nodes(roots: list) -> list:
-    """Autograd nodes reachable from the roots, parents first."""
-    order, state = [], {}
-    for root in roots:
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if state.get(node) is None:
-                state[node] = False
-                stack += [
-                    p
-                    for p, _ in node.next_functions
-                    if p is not None and p not in state
-                ]
-            else:
-                stack.pop()
-                if not state[node]:
-                    state[node] = True
-                    order.append(node)
-    return order
+            todo += iterate(self._graph.parents(node))

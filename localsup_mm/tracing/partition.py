@@ -22,6 +22,8 @@ class Partition:
             belong to the last local module; their input is detached.
         parameters (tuple[tuple[str]]): Names of the trainable parameters of
             each of the K local modules, without aux nets.
+        image_channels (int): Channels of the images that the backbone takes.
+            Defaults to 3.
     """
 
     boundaries: tuple[Boundary, ...]
@@ -29,9 +31,10 @@ class Partition:
     tapped_outputs: tuple[int, ...]
     taps: tuple[str, ...]
     parameters: tuple[tuple[str, ...], ...]
+    image_channels: int = 3
 
     def describe(self) -> str:
-        """Where it is cut, and what that means for neck and heads.
+        """Say where the backbone is cut, and what that means for the neck.
 
         Returns:
             str: A line for each local module but the last, and one for what

@@ -4,11 +4,10 @@ from typing import Optional
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
-from torch.utils._pytree import tree_leaves
 
 from ..hosts import adapted_compiled_ops, find_checkpoints
+from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
 from .backbone_trace import TRACED_BATCH, BackboneTrace, ModuleCall
 
 __all__ = ['trace_backbone']
@@ -77,7 +76,7 @@ def _trace(
             [t.grad_fn for t in tensors],
             is_tensor,
             tuple(output.shape) if is_tensor else (),
-            isinstance(module, nn.modules.batchnorm._BatchNorm),
+            isinstance(module, BatchNorm),
         )
         call.count += calls.pop(name).count if name in calls else 0
         calls[name] = call
@@ -96,7 +95,7 @@ def _trace(
         for module, flag in checkpointed:
             setattr(module, flag, False)
         for name, module in backbone.named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, BatchNorm):
                 # SyncBN refuses CPU tensors in training; the graph is alike.
                 module.training = False
             if name:
@@ -127,7 +126,7 @@ def _trace(
     parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
         type(backbone).__name__,
-        size,
+        (channels, *size),
         calls,
         outputs,
         parameters,

@@ -12,6 +12,7 @@ from mmpretrain.engine.optimizers import Lamb
 from torch import nn
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
+from localsup_mm.engine import SingleModuleStep
 from localsup_mm.engine.module_step import check_settings
 
 EVERY = {**CASES, **CONTEXT_CASES, **CHECKPOINTED_CASES}
@@ -23,7 +24,8 @@ def train(
     model, make_optimizer, cls=LocalOptimWrapper, only=None, num_iters=3, **kw
 ):
     wrapper = cls(optimizer=make_optimizer(model.parameters()), **kw)
-    wrapper.only = only
+    if only is not None:
+        wrapper.make_step = partial(SingleModuleStep, only=only)
     for _ in range(num_iters):
         train_step(model, wrapper)
     return model

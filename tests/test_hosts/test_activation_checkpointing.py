@@ -1,5 +1,7 @@
 """torch's own checkpointing within a backbone, non-reentrant."""
 
+from functools import partial
+
 import pytest
 import torch
 from asserts import NoStep, train_step
@@ -11,6 +13,7 @@ from cases import (
 )
 
 from localsup_mm import LocalOptimWrapper, trace_backbone
+from localsup_mm.engine import SingleModuleStep
 from localsup_mm.hosts import let_checkpoint
 
 CASE = CHECKPOINTED_CASES['checkpointed_1']
@@ -61,7 +64,8 @@ def test_a_hosts_block_behind_a_boundary_checkpoints(only):
         lambda module, args, output: runs.append(torch.is_grad_enabled())
     )
     wrapper = LocalOptimWrapper(optimizer=NoStep(model))
-    wrapper.only = only
+    if only is not None:
+        wrapper.make_step = partial(SingleModuleStep, only=only)
     train_step(model, wrapper)
     # without a graph, and again in the backward
     assert runs == [False, True]

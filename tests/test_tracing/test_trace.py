@@ -7,6 +7,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from localsup_mm import supervise_locally, trace_backbone
+from localsup_mm.errors import BoundaryError
 
 RESNET = dict(
     type='mmseg.ResNetV1c', depth=18, stem_channels=8, base_channels=8
@@ -147,7 +148,7 @@ def test_boundary_that_runs_twice():
 
 def test_boundary_without_a_single_tensor():
     with pytest.raises(
-        TypeError, match=r"'stages\.0'.*'stages\.0\.blocks\.1'"
+        BoundaryError, match=r"'stages\.0'.*'stages\.0\.blocks\.1'"
     ):
         partition(SWIN, 'stages.0')
 

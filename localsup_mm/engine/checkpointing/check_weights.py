@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from ...supervision.context_supply import check_encoders
+from ...supervision.context_encoders import check_encoders
+from ...supervision.state_dict_keys import is_aux_net, is_context_encoder
 
 __all__ = ['check_weights']
 
@@ -28,8 +29,8 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
     wrong = [
         key
         for key, tensor in own.items()
-        if 'local_supervision.' not in key
-        and 'context_supply.' not in key
+        if not is_aux_net(key)
+        and not is_context_encoder(key)
         and not key.endswith('num_batches_tracked')
         and getattr(found.get(key), 'shape', None) != tensor.shape
     ]

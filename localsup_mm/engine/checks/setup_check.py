@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from ...errors import SetupError
 from ...supervision import (
     LocalModule,
     find_supervised_backbones,
@@ -28,12 +29,12 @@ def check_model(model: nn.Module) -> None:
         model (nn.Module): The model, wrapped for distribution or not.
 
     Raises:
-        ValueError: If no backbone is locally supervised.
+        SetupError: If no backbone is locally supervised.
         TypeError: If the wrapper would leave gradients unsynchronized.
     """
     bare = unwrap_model(model)
     if not find_supervised_backbones(bare):
-        raise ValueError(
+        raise SetupError(
             '`model.backbone` should be a LocalBackbone under a local '
             f'optim_wrapper, but got {type(bare).__name__} without one. Wrap '
             "the backbone, or set optim_wrapper=dict(type='OptimWrapper')."
@@ -89,7 +90,7 @@ def check_classes(model: nn.Module, metainfo: dict) -> None:
         metainfo (dict): Of the training data set.
 
     Raises:
-        ValueError: If a head differs; it names the head and both numbers.
+        SetupError: If a head differs; it names the head and both numbers.
     """
     classes = metainfo.get('classes') or metainfo.get('CLASSES')
     if not classes or isinstance(classes, str):
@@ -99,7 +100,7 @@ def check_classes(model: nn.Module, metainfo: dict) -> None:
         # one of several heads is called by its place among them
         is_head = name.rstrip('.0123456789').rsplit('.', 1)[-1] in _HEADS
         if is_head and isinstance(number, int) and number != len(classes):
-            raise ValueError(
+            raise SetupError(
                 f'`num_classes` of {name} should be {len(classes)}, the '
                 f'number of classes of the data set, but got {number}. Set '
                 'it in the config of that head.'
@@ -124,7 +125,7 @@ def check_batches(model: nn.Module, loader: DataLoader) -> None:
         loader (DataLoader): Of the training data.
 
     Raises:
-        ValueError: If one is, the last of an epoch included.
+        SetupError: If one is, the last of an epoch included.
     """
     smallest = max(
         (getattr(module, 'min_batch_size', 1) for module in model.modules()),
@@ -135,7 +136,7 @@ def check_batches(model: nn.Module, loader: DataLoader) -> None:
     if isinstance(loader.sampler, DefaultSampler) and not loader.drop_last:
         batch = len(loader.sampler) % batch or batch
     if batch < smallest:
-        raise ValueError(
+        raise SetupError(
             f'`train_dataloader` should have batches of at least {smallest} '
             f'images for the contrastive loss, but got one of {batch}: '
             f'{len(loader.sampler)} images in batches of '

@@ -1,6 +1,9 @@
 """Peak training memory, in the log."""
 
-from typing import Optional
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Optional
 
 import torch
 from mmengine.hooks import Hook
@@ -9,6 +12,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ...metering import LiveBytes
+from ...supervision.replaced_method import replaced_method
 
 __all__ = ['PeakMemoryHook']
 
@@ -41,24 +45,38 @@ class PeakMemoryHook(Hook):
                 'Leave it out to measure every 50th iteration.'
             )
         self.interval = interval
-        self._live: Optional[LiveBytes] = None
+        self._peak: Optional[int] = None
+        # puts the model's own train_step back when it is closed
+        self._replaced = ExitStack()
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None
     ) -> None:
-        """Start to count."""
-        self._is_measuring = runner.iter % self.interval == min(
-            1, self.interval - 1
-        )
-        if not self._is_measuring:
+        """Let the coming training step be counted, every so often."""
+        self._peak = None
+        self._replaced.close()  # where the last iteration raised before
+        if runner.iter % self.interval != min(1, self.interval - 1):
             return
+        model = runner.model
+        step = partial(self._count, runner, model.train_step)
+        self._replaced.enter_context(
+            replaced_method(model, 'train_step', step)
+        )
+
+    def _count(
+        self, runner: Runner, train_step: Callable, *args: Any, **kwargs: Any
+    ) -> dict:
+        self._replaced.close()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
+            outputs = train_step(*args, **kwargs)
+            self._peak = torch.cuda.max_memory_allocated()
         else:
-            self._live = LiveBytes(
-                runner.model, runner.optim_wrapper.optimizer
-            )
-            self._live.__enter__()
+            optimizer = runner.optim_wrapper.optimizer
+            with LiveBytes(runner.model, optimizer) as live:
+                outputs = train_step(*args, **kwargs)
+            self._peak = live.peak
+        return outputs
 
     def after_train_iter(
         self,
@@ -68,12 +86,7 @@ class PeakMemoryHook(Hook):
         outputs: Optional[dict] = None,
     ) -> None:
         """Log the peak."""
-        if not self._is_measuring:
-            return
-        if self._live is None:
-            peak = torch.cuda.max_memory_allocated()
-        else:
-            self._live.__exit__(None, None, None)
-            peak = self._live.peak
-            self._live = None
-        runner.message_hub.update_scalar('train/peak_memory', peak / 2**20)
+        if self._peak is not None:
+            runner.message_hub.update_scalar(
+                'train/peak_memory', self._peak / 2**20
+            )

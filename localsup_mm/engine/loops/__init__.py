@@ -1,6 +1,6 @@
 """Loops of mmengine's Runner."""
 
 from .asynchronous_train_loop import AsynchronousTrainLoop
-from .feature_cache import FeatureCache
+from .single_module_step import SingleModuleStep
 
-__all__ = ['AsynchronousTrainLoop', 'FeatureCache']
+__all__ = ['AsynchronousTrainLoop', 'SingleModuleStep']

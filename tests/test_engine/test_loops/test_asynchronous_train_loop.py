@@ -1,10 +1,10 @@
 """Local modules trained one after the other, by a real Runner."""
 
-import contextlib
 import copy
 import itertools
 import os
 import socket
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,11 +19,11 @@ from mmengine.optim import StepLR
 from mmengine.registry import DATASETS, HOOKS
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 import localsup_mm.models.backbones  # noqa: F401 - registers CIFARResNet
-from localsup_mm import LocalOptimWrapper
-from localsup_mm.engine import FeatureCache, LocalDistributedDataParallel
+from localsup_mm import LocalOptimWrapper, LocalStep
+from localsup_mm.engine import LocalDistributedDataParallel, SingleModuleStep
 from localsup_mm.supervision import local_parameters
 
 K, EPOCHS, ITERS = 3, 2, 3
@@ -81,9 +81,8 @@ class Spy(Hook):
         scalars = runner.message_hub.log_scalars
         self.logged.append({k[6:] for k in scalars if k.startswith('train/')})
         assert all(m.training for m in runner.model.modules())
-        modules = dict(runner.model.named_modules())
-        modules.pop('data_preprocessor', None)  # hands on with a cache
-        assert not any('forward' in vars(m) for m in modules.values())
+        modules = runner.model.modules()
+        assert not any('forward' in vars(m) for m in modules)
 
     def after_train(self, runner: Runner) -> None:
         self.note(runner)
@@ -197,9 +196,7 @@ def test_a_phase_changes_its_local_module_alone(whole):
     for epoch, (before, after) in enumerate(itertools.pairwise(states)):
         changed = {n for n in before if not before[n].equal(after[n])}
         expected = {n for n in before if owner(n) == epoch // EPOCHS}
-        # the image's normalization is a buffer of the decoder
-        constant = {n for n in expected if n.endswith(('.mean', '.std'))}
-        assert changed == expected - constant, epoch
+        assert changed == expected, epoch
 
 
 def test_what_lies_behind_does_not_run(whole):
@@ -234,44 +231,29 @@ def test_validation_is_in_the_last_phase(whole):
 
 def test_nothing_is_left(whole):
     assert all(p.requires_grad for p in whole.model.parameters())
-    assert whole.optim_wrapper.only is None
+    assert whole.optim_wrapper.make_step is LocalStep
     # momentum of the last phase alone
     own = {p for n, p in whole.model.named_parameters() if owner(n) == K - 1}
     assert set(whole.optim_wrapper.optimizer.state) == own
 
 
-@pytest.mark.parametrize('cache', [False, True])
-def test_resumed_equals_uninterrupted(tmp_path, cache):
+def test_resumed_equals_uninterrupted(tmp_path):
     """In the middle of a phase and at the start of one."""
-    kwargs = dict(flips=True, train_cfg=dict(cache=cache))
-    whole = make_runner(tmp_path / 'whole', **kwargs)
+    whole = make_runner(tmp_path / 'whole', flips=True)
     whole.train()
     for epoch in (EPOCHS, EPOCHS + 1):
         path = str(tmp_path / 'whole' / f'epoch_{epoch}.pth')
         runner = make_runner(
-            tmp_path / f'from_{epoch}', load_from=path, resume=True, **kwargs
+            tmp_path / f'from_{epoch}',
+            load_from=path,
+            resume=True,
+            flips=True,
         )
         runner.train()
         assert_equal(runner.model.state_dict(), whole.model.state_dict())
         done = epoch * ITERS
         assert spy_of(runner).losses == spy_of(whole).losses[done:]
         assert spy_of(runner).lrs == spy_of(whole).lrs[done:]
-
-
-def test_cached_equals_computed(whole, tmp_path):
-    runner = make_runner(
-        tmp_path, train_cfg=dict(cache=True), log_level='INFO'
-    )
-    runner.train()
-    assert_equal(runner.model.state_dict(), whole.model.state_dict())
-    assert spy_of(runner).losses == spy_of(whole).losses
-    ran = spy_of(runner).ran[1 + EPOCHS]
-    assert 'backbone.layer1.0' in ran  # which hands on the features
-    assert 'backbone.layer1.0.conv1' not in ran
-    (log,) = tmp_path.rglob('*.log')
-    # 8 x 16 x 16 features, 3 x 16 x 16 inputs, 4 bytes each, of 12 samples
-    assert 'The cache takes 0.1 MiB' in log.read_text()
-    assert "features at 'layer2.0', inputs and labels of 12" in log.read_text()
 
 
 def test_accumulation_ends_with_the_phase(tmp_path):
@@ -283,7 +265,7 @@ def test_accumulation_ends_with_the_phase(tmp_path):
             clip_grad=dict(max_norm=1.0),
             optimizer=SGD,
         ),
-        train_cfg=dict(max_epochs=1, cache=True),
+        train_cfg=dict(max_epochs=1),
         val_cfg=None,
         val_dataloader=None,
         val_evaluator=None,
@@ -323,7 +305,7 @@ def test_a_step_trains_one_local_module(name):
         model.backbone.local_supervision.train(model.backbone.training)
         modes = [m.training for m in model.modules()]
         buffers = {n: b.clone() for n, b in model.named_buffers()}
-        wrapper.only = k
+        wrapper.make_step = partial(SingleModuleStep, only=k)
         loss = train_step(model, wrapper)['loss']
         gradients = {
             n: p.grad
@@ -342,96 +324,11 @@ def test_a_step_trains_one_local_module(name):
             assert loss.item() > 0
 
 
-class Images(Dataset):
-    """For the backbones of the table; the first two are their batch."""
-
-    def __init__(self, length: int) -> None:
-        inputs, labels = make_batch()
-        others = torch.rand(length - 2, 3, 64, 64) * 255
-        self.inputs = torch.cat([inputs, others])
-        self.labels = torch.cat([labels, labels[:1].expand(length - 2)])
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def __getitem__(self, index: int) -> dict:
-        return dict(inputs=self.inputs[index], data_samples=self.labels[index])
-
-
-CACHEABLE = {
-    'vit': CASES['vit'],
-    'hrnet': CASES['hrnet'],
-    'swin': CASES['swin']._replace(
-        backbone=dict(CASES['swin'].backbone, out_indices=(3,))
-    ),
-    'densenet': CASES['densenet']._replace(
-        backbone=dict(CASES['densenet'].backbone, out_indices=3)
-    ),
-}
-
-
-@pytest.mark.parametrize('name', CACHEABLE)
-def test_cached_gradients_of_other_backbones(name):
-    case = CACHEABLE[name]
-    built = build_model(case)
-    for k in range(1, len(case.boundaries) + 1):
-        gradients = []
-        for is_cached in (False, True):
-            model = copy.deepcopy(built)
-            wrapper = LocalOptimWrapper(optimizer=NoStep(model))
-            own = freeze_all_but(model, k)
-            wrapper.only = k
-            skipping = contextlib.nullcontext()
-            if is_cached:
-                cache = FeatureCache(
-                    model, model.backbone, case.boundaries[k - 1]
-                )
-                cache.fill(DataLoader(Images(3), batch_size=2))
-                model.train()
-                _, feats = cache.collate([cache[0], cache[1]])
-                skipping = cache.skip(feats)
-            with skipping:
-                train_step(model, wrapper)
-            gradients.append(
-                {n: p.grad for n, p in model.named_parameters() if n in own}
-            )
-        for n, grad in gradients[0].items():
-            assert (grad is None) == (gradients[1][n] is None)
-            assert grad is None or grad.equal(gradients[1][n]), n
-
-
-@pytest.mark.parametrize('name', ['toy', 'vit_dense', 'resnext'])
-def test_other_outputs_cannot_be_cached(name):
-    case = CASES[name]
-    model = build_model(case)
-    hooks = copy.copy(torch.nn.modules.module._global_forward_hooks)
-    cache = FeatureCache(model, model.backbone, case.boundaries[-1])
-    with pytest.raises(ValueError, match=rf'{case.boundaries[-1]!r}, but got'):
-        cache.fill(DataLoader(Images(2), batch_size=2))
-    assert torch.nn.modules.module._global_forward_hooks == hooks
-    assert not any('forward' in vars(m) for m in model.modules())
-
-
-def test_images_of_two_sizes_cannot_be_cached():
-    model = build_model(CASES['hrnet'])
-    cache = FeatureCache(model, model.backbone, 'layer1.0')
-    batches = [
-        dict(
-            inputs=torch.rand(1, 3, size, 64),
-            data_samples=torch.zeros(1).long(),
-        )
-        for size in (64, 96)
-    ]
-    loader = DataLoader(batches, batch_size=None)
-    with pytest.raises(ValueError, match=r'got \(96, 64\) after \(64, 64\)'):
-        cache.fill(loader)
-
-
 def test_an_exception_leaves_nothing():
     model = build_model(CASES['swin'])
     wrapper = wrap(model)
     freeze_all_but(model, 1)
-    wrapper.only = 1
+    wrapper.make_step = partial(SingleModuleStep, only=1)
     modes = [m.training for m in model.modules()]
     head = model.backbone.local_supervision.local_modules[1].aux_head.fc
     first = model.backbone.patch_embed
@@ -470,21 +367,6 @@ def test_an_exception_leaves_nothing():
             "but got {'max_iters': 9}",
         ),
         (dict(sampler='InfiniteSampler'), ValueError, 'got InfiniteSampler'),
-        (
-            dict(
-                train_cfg=dict(cache=True),
-                backbone=dict(
-                    backbone=dict(
-                        type='CIFARResNet',
-                        depth=8,
-                        base_channels=8,
-                        out_indices=(0, 2),
-                    )
-                ),
-            ),
-            ValueError,
-            r'got True with outputs \(0,\)',
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, changes, error, match):
@@ -536,9 +418,6 @@ def worker(rank: int, port: int, work_dir: str) -> None:
         if owner(name) < K - 1 or not name.endswith(('_mean', '_var')):
             assert others[0].equal(others[1]), name
 
-    runner.train_loop.cache = True
-    with pytest.raises(ValueError, match=r'distributed training.* got True'):
-        runner.train_loop.run()
     runner.model = MMDistributedDataParallel(runner.model.module)
     with pytest.raises(TypeError, match='got MMDistributedDataParallel'):
         runner.train_loop.run()
@@ -557,12 +436,12 @@ def check_averages(rank: int) -> None:
         for alone, batch in zip(expected, batches):
             own = freeze_all_but(alone, k)
             alone_wrapper = LocalOptimWrapper(optimizer=NoStep(alone))
-            alone_wrapper.only = k
+            alone_wrapper.make_step = partial(SingleModuleStep, only=k)
             step(alone, alone_wrapper, batch)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         freeze_all_but(model.module, k)
-        wrapper.only = k
+        wrapper.make_step = partial(SingleModuleStep, only=k)
         for _ in range(2):  # the reducer goes on
             for parameter in model.parameters():
                 parameter.grad = None

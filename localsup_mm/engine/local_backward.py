@@ -1,0 +1,232 @@
+"""How a local loss becomes gradients."""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
+from ..upstream import inner_count_kept
+from .checks.setup_check import check_gradients
+from .model_wrapper import LocalDistributedDataParallel, unwrap_model
+from .module_step import check_model_wrapper, check_others, step_module
+from .outside_autocast import outside_autocast
+from .prepare_model import prepare_model
+
+__all__ = ['LocalBackwardMixin']
+
+
+class LocalBackwardMixin:
+    """Adds local backwards to an optimizer wrapper.
+
+    One iteration, with K local modules:
+
+    1. ``optim_context`` checks the model, once, and lends a
+       :class:`LocalStep` to its backbone for the time of the forward pass;
+    2. at each of the K - 1 boundaries ``local_backward`` sums the local
+       losses as the host does, scales them (AMP, accumulation) and runs
+       their backward outside autocast; the iteration counts once all the
+       same;
+    3. in distributed training the gradients of that local module start
+       their way to the other processes;
+    4. ``update_params`` logs the local losses as ``local_{k}.*``, raises if
+       one is not finite, and does what the host does: backward of the last
+       module, clipping over all gradients, one optimizer step for all
+       modules.
+
+    With ``step_each_module`` each local module has its step right after its
+    backward, and its gradients are gone before the next one runs; that in 4.
+    is left for the last one.
+
+    Attributes:
+        step_each_module (bool): Whether it is so. Defaults to False.
+        make_step (Callable): Makes the :class:`LocalStep` of an iteration; a
+            loop that trains otherwise sets another one.
+    """
+
+    make_step: Callable[..., LocalStep] = LocalStep
+    step_each_module: bool = False
+    _parameters: Mapping[LocalModule, Collection[nn.Parameter]] = {}
+    _last_parameters: Collection[nn.Parameter] = ()
+    _unproven: Collection[LocalModule] = ()
+    _checked_model: Optional[nn.Module] = None
+    _local_losses: Optional[dict[str, Tensor]] = None
+    _reductions: Sequence[Callable[[], None]] = ()
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Enter mmengine's context, and lend a step to the model.
+
+        Args:
+            model (nn.Module): The model, wrapped for distribution or not.
+
+        Yields:
+            None: For the time of the forward pass.
+        """
+        self.prepare_model(model)
+        bare = unwrap_model(model)
+        self._local_losses = {}
+        self._reductions = []
+        step = self.make_step(
+            partial(self.local_backward, model=model, bare=bare),
+            steps_each_module=self.step_each_module,
+        )
+        with super().optim_context(model), lend_step(bare, step):
+            yield
+            self._check_all_learned(step)
+
+    def prepare_model(self, model: nn.Module) -> None:
+        """Check once that a model can be trained by local losses.
+
+        Args:
+            model (nn.Module): The model, wrapped for distribution or not.
+
+        Raises:
+            SetupError: If it cannot; the message says what to change.
+        """
+        if model is not self._checked_model:
+            prepare_model(model)
+            if self.step_each_module:
+                check_model_wrapper(model)
+            self._checked_model = model
+            self._parameters = {
+                local_module: set(parameters)
+                for local_module, parameters in local_parameters(model).items()
+            }
+            self._last_parameters = set(model.parameters()).difference(
+                *self._parameters.values()
+            )
+            self._unproven = set(self._parameters)
+
+    def initialize_count_status(
+        self, model: nn.Module, init_counts: int, max_counts: int
+    ) -> None:
+        """Check the model, too; the Runner calls it right before the loop.
+
+        Args:
+            model (nn.Module): The model, wrapped for distribution or not.
+            init_counts (int): Iterations that are done already.
+            max_counts (int): Iterations in all.
+        """
+        self.prepare_model(model)
+        super().initialize_count_status(model, init_counts, max_counts)
+
+    def local_backward(
+        self,
+        local_module: LocalModule,
+        losses: dict,
+        *,
+        model: nn.Module,
+        bare: nn.Module,
+    ) -> Tensor:
+        """Turn the losses of one local module into gradients.
+
+        Args:
+            local_module (LocalModule): The local module.
+            losses (dict): Its losses, as the hosts' heads return them.
+            model (nn.Module): The model, wrapped for distribution or not.
+            bare (nn.Module): The model itself.
+
+        Returns:
+            Tensor: Their sum, ``()``, detached.
+        """
+        loss, log_vars = bare.parse_losses(losses)
+        with outside_autocast(loss.device.type), inner_count_kept(self):
+            self.backward(self.scale_loss(loss))
+        for key, value in log_vars.items():
+            self._local_losses[f'{local_module.name}.{key}'] = value.detach()
+        if local_module in self._unproven:
+            check_gradients(bare, local_module)
+            self._unproven.discard(local_module)
+        if (
+            isinstance(model, LocalDistributedDataParallel)
+            and self.should_sync()
+        ):
+            self._reductions.append(model.reduce_gradients(local_module))
+        if self.step_each_module:
+            self._report_local_losses()
+            self._finish_reductions()
+            with outside_autocast(loss.device.type):
+                step_module(
+                    self.optimizer,
+                    self._parameters[local_module],
+                    local_module.name,
+                )
+        return loss.detach()
+
+    def update_params(self, loss: Tensor, *args, **kwargs) -> None:
+        """Log and check the local losses, then do what mmengine does.
+
+        Args:
+            loss (Tensor): Loss of the last local module, ``()``.
+            *args: Further arguments of mmengine's ``update_params``.
+            **kwargs: Likewise.
+        """
+        self._report_local_losses()
+        super().update_params(loss, *args, **kwargs)
+
+    def step(self, **kwargs) -> None:
+        """Step the optimizer once the gradients of all processes are in.
+
+        Args:
+            **kwargs: Arguments of mmengine's ``step``.
+        """
+        self._finish_reductions()
+        if self.step_each_module:
+            check_others(
+                self.optimizer, self._last_parameters, 'the last local module'
+            )
+        super().step(**kwargs)
+
+    def _check_all_learned(self, step: LocalStep) -> None:
+        names = [
+            m.boundary.name
+            for m in self._unproven
+            if m.training and step.trains(m.index)
+        ]
+        if names:
+            raise RuntimeError(
+                '`local_modules` should all have had their loss in the first '
+                f'iteration, but got none at {names}. Replace '
+                'activation_checkpointing in the config by with_cp=True of '
+                'the backbone.'
+            )
+
+    def _finish_reductions(self) -> None:
+        for finish in self._reductions:
+            finish()
+        self._reductions = []
+
+    def _report_local_losses(self) -> None:
+        if not self._local_losses:
+            return
+        # one transfer for all, not one each
+        values = torch.stack(
+            [value.float() for value in self._local_losses.values()]
+        ).tolist()
+        changed = (
+            'Only local modules before it were'
+            if self.step_each_module
+            else 'No parameter was'
+        )
+        clip = '' if self.step_each_module else 'with clip_grad, '
+        # each term before their sum, so that the message names the term
+        for key, value in sorted(zip(self._local_losses, values), key=_is_sum):
+            if not math.isfinite(value):
+                name, key = key.split('.', 1)
+                raise FloatingPointError(
+                    f'`{key}` of {name} should be finite, but got {value}. '
+                    f'{changed} changed in this iteration: resume '
+                    'from a checkpoint before it with a lower learning rate, '
+                    f'{clip}or without AMP.'
+                )
+            self.message_hub.update_scalar(f'train/{key}', value)
+        self._local_losses = {}
+
+
+def _is_sum(item: tuple[str, float]) -> bool:
+    return item[0].endswith('.loss')

@@ -1,0 +1,155 @@
+"""Private names of torch and mmengine that this package depends on.
+
+They stand here and nowhere else, so that a release of torch or mmengine that
+renames one breaks this file alone. Checked with torch 2.4 and 2.12 and with
+mmengine 0.8 and 0.10. One override cannot be moved here:
+``CheckpointHook._save_checkpoint_with_step``, in
+``engine/checkpointing/safe_checkpoint_hook.py``.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+import torch
+from mmengine.model import BaseModule
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import _ParamScheduler as ParamScheduler
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    FakeCopyMode,
+    FakeTensor,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+)
+from torch.utils._python_dispatch import (
+    _disable_current_modes as dispatch_modes_disabled,
+)
+from torch.utils._pytree import (
+    tree_flatten,
+    tree_leaves,
+    tree_map_only,
+    tree_unflatten,
+)
+
+__all__ = [
+    'BatchNorm',
+    'FakeCopyMode',
+    'FakeTensor',
+    'FakeTensorMode',
+    'ParamScheduler',
+    'TorchDispatchMode',
+    'dispatch_modes_disabled',
+    'find_accumulative_counts',
+    'find_storage_key',
+    'find_version',
+    'initialized_by_a_parent',
+    'inner_count_kept',
+    'is_in_backward',
+    'leave_out_of_ddp',
+    'set_scale_update',
+    'tree_flatten',
+    'tree_leaves',
+    'tree_map_only',
+    'tree_unflatten',
+    'unset_fake_temporarily',
+]
+
+
+def is_in_backward() -> bool:
+    """Tell whether autograd is running a backward in this thread."""
+    return torch._C._current_graph_task_id() != -1
+
+
+def find_storage_key(tensor: Tensor) -> int:
+    """Return a number that all tensors on the same storage share."""
+    return tensor.untyped_storage()._cdata
+
+
+def find_version(tensor: Tensor) -> Optional[int]:
+    """Return how often a tensor was changed in place, if torch counts it.
+
+    Args:
+        tensor (Tensor): Any tensor.
+
+    Returns:
+        int: The count; None for an inference tensor, which has none.
+    """
+    return None if tensor.is_inference() else tensor._version
+
+
+def leave_out_of_ddp(model: nn.Module, names: Collection[str]) -> None:
+    """Let torch's DDP neither broadcast nor average some parameters.
+
+    Args:
+        model (nn.Module): The model that DDP will wrap.
+        names (Collection[str]): Names of the parameters.
+    """
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+        model, list(names)
+    )
+
+
+def find_accumulative_counts(wrapper: OptimWrapper) -> int:
+    """Return over how many iterations a wrapper accumulates gradients."""
+    return wrapper._accumulative_counts
+
+
+@contextmanager
+def inner_count_kept(wrapper: OptimWrapper) -> Iterator[None]:
+    """Let backwards of a wrapper not count as iterations for a while.
+
+    Args:
+        wrapper (OptimWrapper): The wrapper, whose ``backward`` counts.
+
+    Yields:
+        None: While they do not count.
+    """
+    count = wrapper._inner_count
+    try:
+        yield
+    finally:
+        wrapper._inner_count = count
+
+
+def set_scale_update(wrapper: AmpOptimWrapper, scale: Optional[float]) -> None:
+    """Set the loss scale that a wrapper returns to after each update.
+
+    Args:
+        wrapper (AmpOptimWrapper): The wrapper.
+        scale (float, optional): The scale; None leaves it to the scaler.
+    """
+    wrapper._scale_update_param = scale
+
+
+@contextmanager
+def initialized_by_a_parent(module: BaseModule) -> Iterator[None]:
+    """Let ``init_weights`` take a module for the child of one that calls it.
+
+    mmengine's ``init_weights`` logs every parameter where it is called at
+    the top.
+
+    Args:
+        module (BaseModule): The module.
+
+    Yields:
+        None: While it does so.
+    """
+    info: dict = defaultdict(dict)
+    for parameter in module.parameters():
+        info[parameter] = dict(
+            init_info='', tmp_mean_value=parameter.data.mean().cpu()
+        )
+    for child in module.modules():
+        child._params_init_info = info
+    try:
+        yield
+    finally:
+        for child in module.modules():
+            del child._params_init_info
