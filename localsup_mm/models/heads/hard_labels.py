@@ -1,6 +1,7 @@
 """Labels of a batch, for losses that compare classes."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Union
 
 import torch
 from torch import Tensor
@@ -8,13 +9,16 @@ from torch import Tensor
 __all__ = ['stack_hard_labels']
 
 
-def stack_hard_labels(data_samples: list[Any], head: str) -> Tensor:
-    """The class of each image.
+def stack_hard_labels(
+    data_samples: Union[Tensor, Sequence[Any]], head: str
+) -> Tensor:
+    """Return the class of each image.
 
     Args:
-        data_samples (list[DataSample]): With a ``gt_label`` of shape
-            ``(1,)`` each.
-        head (str): Who asks, for the message.
+        data_samples (Tensor | Sequence[DataSample]): The classes themselves,
+            ``(B,)``, or data samples with a ``gt_label`` of shape ``(1,)``
+            each.
+        head (str): The head that asks, for the message.
 
     Returns:
         Tensor: ``(B,)``, integers.
@@ -22,6 +26,8 @@ def stack_hard_labels(data_samples: list[Any], head: str) -> Tensor:
     Raises:
         ValueError: If the labels are soft (mixup, CutMix).
     """
+    if isinstance(data_samples, Tensor):
+        return data_samples
     for sample in data_samples:
         if 'gt_score' in sample:
             raise ValueError(
