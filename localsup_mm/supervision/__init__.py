@@ -5,7 +5,11 @@ from .init_submodule import init_submodule
 from .lend_step import lend_step
 from .local_backbone import build_local_backbone, supervise_locally
 from .local_module import LocalModule
-from .local_modules_config import expand_local_modules
+from .local_modules_config import (
+    expand_local_modules,
+    list_local_modules,
+    to_rule,
+)
 from .local_step import LocalStep
 from .local_supervision import (
     LocalSupervision,
@@ -33,8 +37,10 @@ __all__ = [
     'is_aux_net',
     'is_context_encoder',
     'lend_step',
+    'list_local_modules',
     'local_parameters',
     'replaced_method',
     'set_normalization',
     'supervise_locally',
+    'to_rule',
 ]

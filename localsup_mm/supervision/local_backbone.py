@@ -10,7 +10,7 @@ from ..hosts import build_part
 from ..tracing import trace_backbone
 from .context_supply import ContextSupply
 from .init_submodule import init_submodule
-from .local_modules_config import expand_local_modules
+from .local_modules_config import list_local_modules
 from .local_supervision import LocalSupervision
 from .state_dict_keys import AUX_NETS
 
@@ -54,10 +54,7 @@ def build_local_backbone(
     if pretrained is not None:
         backbone = dict(backbone, pretrained=pretrained)
     if isinstance(local_modules, dict):
-        if local_modules.get('boundaries') == 'auto':
-            # before what else the planner takes is found to be unknown
-            local_modules = dict(boundaries='auto')
-        local_modules = expand_local_modules(**local_modules)
+        local_modules = list_local_modules(local_modules)
     return supervise_locally(
         build_part(backbone, 'backbone'),
         local_modules,

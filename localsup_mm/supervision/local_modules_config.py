@@ -1,4 +1,4 @@
-"""One rule for all local modules of a network."""
+"""The local modules of a config: a list, or one rule for all of them."""
 
 import copy
 from collections.abc import Sequence
@@ -6,7 +6,52 @@ from typing import Any, Optional, Union
 
 from .published_settings import LOSS_WEIGHTS, PARTITIONS, find_setting
 
-__all__ = ['expand_local_modules']
+__all__ = ['expand_local_modules', 'list_local_modules', 'to_rule']
+
+
+def list_local_modules(
+    local_modules: Union[dict, Sequence[dict], None],
+) -> list[dict]:
+    """List the local modules of a config, whichever way it writes them.
+
+    Args:
+        local_modules (dict | Sequence[dict], optional): The setting of a
+            ``LocalBackbone``: a list of configs, or one rule for all, the
+            arguments of :func:`expand_local_modules`. None is an empty list.
+
+    Returns:
+        list[dict]: One config for each :class:`LocalModule`.
+
+    Raises:
+        ValueError: See :func:`expand_local_modules`.
+    """
+    if isinstance(local_modules, dict):
+        if local_modules.get('boundaries') == 'auto':
+            # before what else the planner takes is found to be unknown
+            local_modules = dict(boundaries='auto')
+        return expand_local_modules(**local_modules)
+    return list(local_modules or ())
+
+
+def to_rule(local_modules: Union[dict, Sequence[dict], None]) -> dict:
+    """Write the local modules of a config as one rule for all.
+
+    Args:
+        local_modules (dict | Sequence[dict], optional): See
+            :func:`list_local_modules`.
+
+    Returns:
+        dict: The rule; of a list, its boundaries, and the rest as the first
+        local module has it. It is empty where there are no local modules.
+    """
+    if isinstance(local_modules, dict):
+        return dict(local_modules)
+    if not local_modules:
+        return {}
+    rule = dict(local_modules[0])
+    del rule['boundary']
+    rule['boundaries'] = [cfg['boundary'] for cfg in local_modules]
+    return rule
 
 
 def expand_local_modules(
