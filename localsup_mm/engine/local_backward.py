@@ -1,4 +1,4 @@
-"""How a local loss becomes gradients."""
+"""Turning local losses into gradients."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,9 +28,9 @@ class LocalBackwardMixin:
     1. ``optim_context`` checks the model, once, and lends a
        :class:`LocalStep` to its backbone for the time of the forward pass;
     2. at each of the K - 1 boundaries ``local_backward`` sums the local
-       losses as the host does, scales them (AMP, accumulation) and runs
-       their backward outside autocast; the iteration counts once all the
-       same;
+       losses by the host's ``parse_losses``, scales them (AMP,
+       accumulation) and runs their backward outside autocast; the iteration
+       counts once all the same;
     3. in distributed training the gradients of that local module start
        their way to the other processes;
     4. ``update_params`` logs the local losses as ``local_{k}.*``, raises if
@@ -164,7 +164,7 @@ class LocalBackwardMixin:
         Args:
             loss (Tensor): Loss of the last local module, ``()``.
             *args: Further arguments of mmengine's ``update_params``.
-            **kwargs: Likewise.
+            **kwargs: Its keyword arguments.
         """
         self._report_local_losses()
         super().update_params(loss, *args, **kwargs)

@@ -29,9 +29,9 @@ def step_module(
     that of the module.
 
     Args:
-        optimizer (Optimizer): Of the whole model.
-        parameters (Collection[nn.Parameter]): Of the local module.
-        name (str): Of the local module, for messages.
+        optimizer (Optimizer): The optimizer of the whole model.
+        parameters (Collection[nn.Parameter]): Those of the local module.
+        name (str): Name of the local module, for messages.
 
     Raises:
         RuntimeError: If a parameter of another module has a gradient.
@@ -62,9 +62,9 @@ def check_others(
     """Check that only one local module has gradients.
 
     Args:
-        optimizer (Optimizer): Of the whole model.
-        parameters (Collection[nn.Parameter]): Of the local module.
-        name (str): Of the local module, for messages.
+        optimizer (Optimizer): The optimizer of the whole model.
+        parameters (Collection[nn.Parameter]): Those of the local module.
+        name (str): Name of the local module, for messages.
 
     Raises:
         RuntimeError: If a parameter of another module has a gradient.

@@ -35,7 +35,7 @@ class LocalOptimWrapper(LocalBackwardMixin, OptimWrapper):
             that keeps nothing but the state of each parameter, as SGD and
             AdamW do. Not with ``clip_grad`` or ``accumulative_counts``.
             Defaults to False: one step for all.
-        **kwargs: Likewise.
+        **kwargs: Its keyword arguments.
 
     Raises:
         ValueError: If ``step_each_module`` does not go with the rest; of an
@@ -64,8 +64,8 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
             arguments of torch's ``GradScaler``. Defaults to 'dynamic'.
         dtype (str | torch.dtype, optional): Precision of the forward pass.
             Defaults to None: float16 on a GPU, bfloat16 on a CPU.
-        step_each_module (bool): As :class:`LocalOptimWrapper`; not with a
-            loss scale. Defaults to False.
+        step_each_module (bool): See :class:`LocalOptimWrapper`; it does not
+            go with a loss scale. Defaults to False.
         **kwargs: Further arguments of :class:`AmpOptimWrapper`.
 
     Raises:
@@ -90,7 +90,7 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """As without mixed precision, under autocast."""
+        """Enter autocast, too; see :class:`LocalBackwardMixin`."""
         with adapted_compiled_ops(), super().optim_context(model):
             yield
 

@@ -36,7 +36,7 @@ def set_random_states(states: dict) -> None:
     """Give this process random states back.
 
     Args:
-        states (dict): What :func:`get_random_states` returned.
+        states (dict): The result of :func:`get_random_states`.
     """
     version, keys, gauss = states['python']
     random.setstate((version, tuple(keys), gauss))

@@ -29,9 +29,9 @@ class WarmupCosineLR(LRSchedulerMixin, ParamScheduler):
         warmup (int): W. Defaults to 10.
         warmup_lr (float): The first learning rate. Defaults to 0.01.
         begin (int): Epochs before the first. Defaults to 0.
-        last_step (int): As mmengine's schedulers. Defaults to -1.
+        last_step (int): The last step that is done. Defaults to -1: none.
         by_epoch (bool): Whether it changes by epochs. Defaults to True.
-        verbose (bool): As mmengine's schedulers. Defaults to False.
+        verbose (bool): Whether each change is printed. Defaults to False.
 
     Raises:
         ValueError: If the warm-up is longer than the schedule, or ``end`` is

@@ -24,7 +24,8 @@ def parse_bytes(size: Union[int, str], argument: str = 'budget') -> int:
     Args:
         size (int | str): Bytes, or a number with a unit: ``'8GiB'``,
             ``'500 MiB'``, ``'2.5GB'``.
-        argument (str): What it is, for messages. Defaults to 'budget'.
+        argument (str): Name of the setting, for messages. Defaults to
+            'budget'.
 
     Returns:
         int: Bytes.

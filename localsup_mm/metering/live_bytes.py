@@ -14,15 +14,17 @@ __all__ = ['LiveBytes']
 class LiveBytes(TorchDispatchMode):
     """Count the bytes of living tensors, and their peak.
 
-    What ``torch.cuda.max_memory_allocated`` says of a GPU, less the rounding
-    of its allocator and what kernels take for themselves. Works on a CPU,
-    and on fake tensors, which take no memory.
+    The peak is that of ``torch.cuda.max_memory_allocated``, less the rounding
+    of the allocator and what kernels take for themselves. It works on a CPU
+    and on fake tensors, which take no memory. Torch's own ``MemTracker`` can
+    neither hold tensors whose size depends on data nor follow a backward
+    inside of a forward pass.
 
     Args:
         model (nn.Module, optional): Its parameters, buffers and gradients
             count from the start. Defaults to None.
-        optimizer (Optimizer, optional): Likewise its state. Defaults to
-            None.
+        optimizer (Optimizer, optional): Its state counts from the start,
+            too. Defaults to None.
 
     Attributes:
         current (int): Bytes of the tensors that live now.

@@ -14,7 +14,7 @@ def build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:
     Args:
         norm_cfg (dict, optional): E.g. ``dict(type='SyncBN')``. None is
             BatchNorm2d.
-        channels (int): Of the features.
+        channels (int): Channels of the features.
 
     Returns:
         nn.Module: The layer.

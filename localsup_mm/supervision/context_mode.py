@@ -8,7 +8,7 @@ __all__ = ['ContextMode', 'parse_context_mode']
 
 @dataclass(frozen=True)
 class ContextMode:
-    """Which sources a context supply encodes.
+    """The sources that a context supply encodes.
 
     Args:
         num_sources (int): Inputs of how many local modules, at most, counted

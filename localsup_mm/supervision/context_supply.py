@@ -1,4 +1,4 @@
-"""What later local modules are told beyond the features handed to them."""
+"""Context for later local modules, beside the features handed to them."""
 
 import operator
 from collections.abc import Mapping
@@ -125,7 +125,7 @@ class ContextSupply(BaseModule):
         return x
 
     def _find_sources(self, k: int) -> range:
-        """How far back the sources of ``r{n}`` at boundary k lie.
+        """Say how far back the sources of ``r{n}`` at boundary k lie.
 
         0 is the input of the local module that ends there; the image, input
         of local module 0, is left out where ``e`` encodes it already.
@@ -188,7 +188,7 @@ class ContextSupply(BaseModule):
         self.sources[local_module] = tensor, find_version(tensor)
 
     def _take(self, local_module: int) -> Tensor:
-        """The input of a local module, as it entered it.
+        """Return the input of a local module, as it entered it.
 
         It is no copy, so an in-place operation that begins the local module
         would change it; torch counts such changes.

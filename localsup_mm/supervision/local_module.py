@@ -1,4 +1,4 @@
-"""What a local module learns from."""
+"""The losses that one local module learns from."""
 
 import inspect
 import math
@@ -140,7 +140,7 @@ class LocalModule(BaseModule):
             )
 
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
-        """What the aux nets get.
+        """Turn the features at the boundary into the aux nets' input.
 
         Args:
             feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
@@ -161,7 +161,7 @@ class LocalModule(BaseModule):
         data_samples: Any,
         pyramid: Sequence[Tensor] = (),
     ) -> dict[str, Tensor]:
-        """Losses of the features at the boundary.
+        """Compute the losses of the features at the boundary.
 
         Args:
             feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
@@ -171,8 +171,8 @@ class LocalModule(BaseModule):
                 Defaults to ().
 
         Returns:
-            dict[str, Tensor]: As the hosts' heads: keys with ``loss`` are
-            minimized, others only logged.
+            dict[str, Tensor]: Named as by the hosts' heads: those with
+            ``loss`` in their key are minimized, others only logged.
         """
         feats = (self.to_feature_map(feats, inputs),)
         losses = {}
@@ -202,7 +202,7 @@ class LocalModule(BaseModule):
 def _find_levels(
     earlier: Sequence[Boundary], boundary: Boundary, min_stride: int
 ) -> tuple[int, ...]:
-    """The last earlier boundary of each stride finer than this one's."""
+    """Find the last earlier boundary of each stride finer than this one's."""
     last = {b.stride: i for i, b in enumerate(earlier)}
     return tuple(
         i

@@ -83,9 +83,12 @@ def expand_local_modules(
         loss_weights (str | Sequence, optional): A setting of
             ``LOSS_WEIGHTS``, or ``((a, b), (c, d))``. Defaults to None: as
             the configs of decoder and aux head have them.
-        decoder (dict, optional): As :class:`LocalModule`. Defaults to None.
-        aux_neck (dict, optional): As :class:`LocalModule`. Defaults to None.
-        aux_head (dict | Sequence[dict], optional): As :class:`LocalModule`.
+        decoder (dict, optional): The argument of
+            :class:`LocalModule`. Defaults to None.
+        aux_neck (dict, optional): The argument of
+            :class:`LocalModule`. Defaults to None.
+        aux_head (dict | Sequence[dict], optional): The argument of
+            :class:`LocalModule`.
             Defaults to None.
         **options (Any): Other arguments of :class:`LocalModule`, the same
             for all.

@@ -20,7 +20,7 @@ __all__ = ['LocalStep']
 
 
 class LocalStep:
-    """What happens at the boundaries of a model in one training iteration.
+    """The iteration under way, which acts at the boundaries of a model.
 
     A step is lent to a model for one forward pass by :func:`lend_step`. At
     each boundary it
@@ -99,7 +99,7 @@ class LocalStep:
         """Let local module k learn, and hand its features on.
 
         Args:
-            supervision (LocalSupervision): Of the backbone that runs.
+            supervision (LocalSupervision): That of the backbone that runs.
             k (int): Index of the boundary, from 0 to K - 2.
             h (Tensor): The features there.
 
@@ -116,12 +116,12 @@ class LocalStep:
         """Compute the local losses at a boundary and run their backward.
 
         Args:
-            supervision (LocalSupervision): Of the backbone that runs.
+            supervision (LocalSupervision): That of the backbone that runs.
             k (int): Index of the boundary, from 0 to K - 2.
             h (Tensor): The features there, with their graph.
 
         Returns:
-            Tensor, optional: What ``backward`` returned.
+            Tensor, optional: The result of ``backward``.
         """
         local_module = supervision.local_modules[k]
         with _outside_activation_checkpoints():
@@ -142,9 +142,9 @@ class LocalStep:
         """Detach what enters a tap.
 
         Args:
-            supervision (LocalSupervision): Of the backbone that runs.
+            supervision (LocalSupervision): That of the backbone that runs.
             tap (nn.Module): A module between a freed stretch and an output.
-            args (Any): What it is called with.
+            args (Any): The arguments it is called with.
 
         Returns:
             Any: The same with detached tensors.

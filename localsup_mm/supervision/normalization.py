@@ -16,7 +16,7 @@ def set_normalization(
     """Tell decoders how images are normalized, where they do not know.
 
     Args:
-        model (nn.Module): What has the decoders.
+        model (nn.Module): The model that has the decoders.
         preprocessor (nn.Module, optional): The host's data preprocessor.
 
     Raises:

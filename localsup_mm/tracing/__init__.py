@@ -1,4 +1,4 @@
-"""Where a backbone can be cut, found in its autograd graph."""
+"""Places where a backbone can be cut, found in its autograd graph."""
 
 from .backbone_trace import BackboneTrace
 from .boundary import Boundary

@@ -87,7 +87,7 @@ class BackboneTrace:
                 they run.
 
         Returns:
-            Partition: What the cut implies.
+            Partition: The boundaries and what follows from them.
 
         Raises:
             BoundaryError: If a name is unknown, no cut or out of order.
@@ -231,7 +231,7 @@ class BackboneTrace:
             )
 
     def _closest(self, name: str) -> str:
-        """Cuts with a similar name; the outermost cuts if none is."""
+        """Name cuts with a similar name; the outermost cuts if none is."""
         cuts = list(self.boundaries)
         close = difflib.get_close_matches(name, cuts, n=4, cutoff=0.5)
         if not close:
@@ -241,7 +241,7 @@ class BackboneTrace:
     def _find_taps(
         self, names: Sequence[str], tapped: Sequence[int], freed: int
     ) -> tuple[str, ...]:
-        """Modules that train between a freed stretch and a closed output."""
+        """Find what trains between a freed stretch and a closed output."""
         side = 0
         for i in tapped:
             side |= self._graph.closure(self._outputs[i]) & ~freed

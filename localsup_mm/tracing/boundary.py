@@ -63,7 +63,7 @@ class Boundary:
                 get nothing.
 
         Returns:
-            Tensor: As ``feats``.
+            Tensor: Of the shape of ``feats``.
         """
         if self.num_extra_tokens is None:
             return feats + feature_map

@@ -1,4 +1,4 @@
-"""What follows from a choice of boundaries."""
+"""The consequences of a choice of boundaries."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ['Partition']
 
 @dataclass(frozen=True)
 class Partition:
-    """What follows from a choice of boundaries.
+    """A choice of boundaries and all that follows from it.
 
     Args:
         boundaries (tuple[Boundary]): The K - 1 boundaries, in order.

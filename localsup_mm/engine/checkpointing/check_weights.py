@@ -1,4 +1,4 @@
-"""Whether a checkpoint has the weights of a model."""
+"""A check that a checkpoint has the weights of a model."""
 
 from torch import nn
 
@@ -16,7 +16,7 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
 
     Args:
         model (nn.Module): The bare model.
-        checkpoint (dict): What :func:`read_checkpoint` returned.
+        checkpoint (dict): The result of :func:`read_checkpoint`.
         path (str): Its file, for the message.
 
     Raises:

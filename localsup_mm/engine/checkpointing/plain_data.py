@@ -10,7 +10,7 @@ __all__ = ['to_plain']
 
 
 def to_plain(value: Any) -> Any:
-    """What ``torch.load(weights_only=True)`` takes, or ``NOT_PLAIN``.
+    """Turn a value into one that ``torch.load(weights_only=True)`` takes.
 
     An entry of a dict that is not plain is left out: what is resumed keeps
     the one it was built with, e.g. a scheduler its functions.

@@ -33,8 +33,8 @@ class AtomicLocalBackend(LocalBackend):
         """Write to a file beside it, then rename.
 
         Args:
-            obj (bytes): What to write.
-            filepath (str | os.PathLike): Where to.
+            obj (bytes): The content of the file.
+            filepath (str | os.PathLike): Its path.
         """
         partial_path = f'{filepath}.partial'
         super().put(obj, partial_path)
@@ -56,9 +56,10 @@ class SafeCheckpointHook(CheckpointHook):
       the state they had: a resumed run continues as if never interrupted.
 
     Args:
-        backend_args (dict, optional): As the host. Defaults to None: local
-            files, written atomically.
-        **kwargs: As the host.
+        backend_args (dict, optional): Arguments of mmengine's file backend.
+            Defaults to None: local files, written atomically.
+        **kwargs: Further arguments of :class:`CheckpointHook`, e.g.
+            ``interval`` and ``max_keep_ckpts``.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class SafeCheckpointHook(CheckpointHook):
             self._resumed_states = states[get_rank()]
 
     def before_train(self, runner: Runner) -> None:
-        """As the host; a resumed run gets its random states back."""
+        """Give a resumed run its random states back."""
         super().before_train(runner)
         states, self._resumed_states = self._resumed_states, None
         if states is None or runner.iter == 0:

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before the first iteration."""
+"""Checks that fail before the first iteration, not within it."""
 
 from .data_check import check_data
 from .setup_check import (

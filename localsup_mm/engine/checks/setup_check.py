@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a model before the first iteration."""
+"""Checks of a model before its first iteration."""
 
 from mmengine.dataset import DefaultSampler
 from mmengine.model import is_model_wrapper
@@ -87,7 +87,7 @@ def check_classes(model: nn.Module, metainfo: dict) -> None:
 
     Args:
         model (nn.Module): The bare model.
-        metainfo (dict): Of the training data set.
+        metainfo (dict): Meta information of the training data set.
 
     Raises:
         SetupError: If a head differs; it names the head and both numbers.
@@ -122,7 +122,7 @@ def check_batches(model: nn.Module, loader: DataLoader) -> None:
 
     Args:
         model (nn.Module): The bare model.
-        loader (DataLoader): Of the training data.
+        loader (DataLoader): The loader of the training data.
 
     Raises:
         SetupError: If one is, the last of an epoch included.

@@ -79,7 +79,7 @@ class ReconstructionHook(Hook):
 
 @torch.no_grad()
 def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
-    """What each local module's decoder makes of the images.
+    """Rebuild images by the decoder of each local module.
 
     Args:
         model (nn.Module): A bare model with a locally supervised backbone.

@@ -160,7 +160,7 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
             del scalars[key]
 
     def _limit_schedules(self, schedules: Any) -> Any:
-        """Schedules end with a phase where they do not say when."""
+        """Let schedules end with a phase where they do not say when."""
         if schedules is None:
             return None
         if not isinstance(schedules, (list, tuple)):

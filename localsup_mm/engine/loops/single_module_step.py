@@ -22,9 +22,9 @@ class SingleModuleStep(LocalStep):
     from the heads, as ever.
 
     Args:
-        *args: As :class:`LocalStep`.
+        *args: Arguments of :class:`LocalStep`.
         only (int): Index of the local module, from 0 to K - 1.
-        **kwargs: As :class:`LocalStep`.
+        **kwargs: Its keyword arguments.
     """
 
     def __init__(self, *args: Any, only: int, **kwargs: Any) -> None:

@@ -133,7 +133,7 @@ class DenseNetBC(DenseNet):
         self._freeze_stages()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """As the host, after a look at the size."""
+        """Check the size of the images, then run mmpretrain's forward pass."""
         if min(x.shape[-2:]) < _STRIDE:
             raise ValueError(
                 f'`x` should have sides of at least {_STRIDE} pixels for '

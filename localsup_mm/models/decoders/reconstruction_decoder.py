@@ -39,11 +39,11 @@ class ReconstructionDecoder(BaseModule):
         channels (Sequence[int]): Channels of the hidden convs; the authors
             have (12,) on CIFAR and (128, 32, 12) on ImageNet and
             Cityscapes. Defaults to (12,).
-        mean (Sequence[float], optional): What the data preprocessor
+        mean (Sequence[float], optional): The mean that the data preprocessor
             subtracted, in pixel values 0-255. Defaults to None: taken from
             the model's data preprocessor before iteration 0.
-        std (Sequence[float], optional): What it divided by, in pixel values
-            0-255. Defaults to None, as ``mean``.
+        std (Sequence[float], optional): The standard deviation that it
+            divided by, in pixel values 0-255. Defaults to None, as ``mean``.
         target_stride (int | str): Where a pixel of the target is the mean
             over that many pixels of the image, in height and in width;
             ``'feature'`` is the stride of the features. Defaults to 1, as
@@ -136,13 +136,13 @@ class ReconstructionDecoder(BaseModule):
         Args:
             mean (Sequence[float]): In pixel values 0-255, one or one per
                 channel.
-            std (Sequence[float]): Likewise.
+            std (Sequence[float]): In pixel values 0-255, as ``mean``.
         """
         self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
         self.std = torch.as_tensor(std).float().reshape(1, -1, 1, 1)
 
     def forward(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
-        """Logits of the image.
+        """Compute logits of the image.
 
         Args:
             feats (tuple[Tensor]): One ``(B, C, h, w)``.
@@ -177,7 +177,7 @@ class ReconstructionDecoder(BaseModule):
     def reconstruct(
         self, feats: tuple[Tensor, ...], size: torch.Size
     ) -> Tensor:
-        """The image as the features hold it, ``(B, 3, H, W)`` in [0, 1]."""
+        """Rebuild the image, ``(B, 3, H, W)`` in [0, 1], from features."""
         return resize(self(feats, size).sigmoid(), size)
 
     def restore(self, inputs: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ class ReconstructionDecoder(BaseModule):
         inputs: Tensor,
         data_samples: Any = None,
     ) -> dict[str, Tensor]:
-        """Mean binary cross-entropy between image and reconstruction.
+        """Compute the mean binary cross-entropy of the reconstruction.
 
         Args:
             feats (tuple[Tensor]): One ``(B, C, h, w)``.
@@ -237,12 +237,12 @@ class ReconstructionDecoder(BaseModule):
 
 
 def _shrink(x: Tensor, size: torch.Size) -> Tensor:
-    """To means over areas."""
+    """Shrink images to means over areas."""
     return x if x.shape[-2:] == size else F.adaptive_avg_pool2d(x, size)
 
 
 def _outside_padding(inputs: Tensor, data_samples: Any) -> Tensor:
-    """One for pixels of an image, zero for padding: ``(B, 1, H, W)``."""
+    """Mark pixels of an image by 1, padding by 0: ``(B, 1, H, W)``."""
     mask = inputs.new_zeros(len(inputs), 1, *inputs.shape[-2:])
     for plane, sample in zip(mask, data_samples):
         h, w = sample.img_shape[:2]

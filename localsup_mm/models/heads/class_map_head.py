@@ -27,7 +27,7 @@ class ClassMapHead(BaseModule):
     Args:
         in_channels (int): Channels of the features.
         num_classes (int): Without the background.
-        channels (int): Of the hidden convs. Defaults to 64.
+        channels (int): Channels of the hidden convs. Defaults to 64.
         source (str): ``'boxes'`` or ``'masks'``: what an instance covers.
             Defaults to 'boxes'.
         in_index (int): Which level of the features. Defaults to -1.
@@ -116,7 +116,7 @@ class ClassMapHead(BaseModule):
 def class_map(
     sample: Any, size: Sequence[int], num_classes: int, source: str = 'boxes'
 ) -> Tensor:
-    """The class of the smallest instance over the centre of each cell.
+    """Find the class of the smallest instance over the centre of each cell.
 
     Args:
         sample (DetDataSample): One image's.
@@ -156,7 +156,7 @@ def class_map(
 
 
 def _cover(instances: Any, ys: Tensor, xs: Tensor, source: str) -> Tensor:
-    """Which cells' centres each instance covers, ``(n, h, w)``."""
+    """Tell which cells' centres each instance covers, ``(n, h, w)``."""
     if source == 'boxes':
         boxes = instances.bboxes
         # a Tensor, or the host's boxes around one

@@ -99,7 +99,7 @@ class PredSimHead(BaseModule):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Logits of the classes.
+        """Compute logits of the classes.
 
         Args:
             feats (tuple[Tensor]): The last ``(B, C, h, w)`` or ``(B, C)``.
@@ -166,7 +166,7 @@ class PredSimHead(BaseModule):
 def similarity_matching_loss(
     features: Tensor, labels: Tensor, num_classes: int
 ) -> Tensor:
-    """How far similarities of features are from those of their labels.
+    """Measure how far similarities of features are from those of labels.
 
     1. A row per image: the standard deviation of each channel, where there
        are more than 3 channels and more than one row of pixels; else all
@@ -213,7 +213,7 @@ def _to_rows(features: Tensor) -> Tensor:
 
 
 def _normalize(rows: Tensor) -> Tensor:
-    """Rows less their mean, of length 1; zero where that is only rounding."""
+    """Center rows and norm them; zero where only rounding is left."""
     centred = rows - rows.mean(1, keepdim=True)
     norm = centred.square().sum(1, keepdim=True)
     rounding = 10 * torch.finfo(rows.dtype).eps

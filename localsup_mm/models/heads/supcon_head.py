@@ -68,7 +68,7 @@ class SupConHead(BaseModule):
         self.fc = nn.Linear(in_channels, feature_dim)
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Projections of length 1, ``(B, feature_dim)``."""
+        """Project features to length 1, ``(B, feature_dim)``."""
         return F.normalize(self.fc(feats[-1]), dim=1)
 
     def loss(

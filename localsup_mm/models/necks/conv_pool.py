@@ -30,9 +30,9 @@ class ConvPool(BaseModule):
         channels (Sequence[int], optional): Widths of the convs. Defaults to
             None, the authors' rule for CIFAR ResNets: twice ``in_channels``,
             at most 64, times ``widen``.
-        kernel_sizes (int | Sequence[int]): Of the convs. Defaults to 3.
-        strides (Sequence[int], optional): Of the convs. Defaults to None,
-            the authors' rule: 2 for the first conv where it doubles the
+        kernel_sizes (int | Sequence[int]): Those of the convs. Defaults to 3.
+        strides (Sequence[int], optional): Those of the convs. Defaults to
+            None, the authors' rule: 2 for the first conv where it doubles the
             width, else 1.
         fc_channels (Sequence[int]): Widths of the hidden fully-connected
             layers, each with ReLU; the authors have 128 times ``widen``.
@@ -113,7 +113,7 @@ class ConvPool(BaseModule):
         self.out_channels = width
 
     def forward(self, feats: tuple[Tensor, ...]) -> tuple[Tensor]:
-        """Features ready for a fully-connected layer.
+        """Pool features for a fully-connected layer.
 
         Args:
             feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``.

@@ -74,7 +74,7 @@ class MLPSRNeck(BaseModule):
             )
 
     def forward(self, feats: tuple[Tensor, ...]) -> tuple[Tensor]:
-        """Features ready for a fully-connected layer.
+        """Pool features for a fully-connected layer.
 
         Args:
             feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``.
