@@ -2,7 +2,7 @@
 # to end, in a budget for a CPU: half size, crop 96 x 192, batch 4, lr 0.04,
 # 80 iterations.
 #
-# python tools/dataset_converters/mini_cityscapes.py data/mini_cityscapes
+# python demo/mini_cityscapes.py data/mini_cityscapes
 # python tools/train.py configs/e2e/deeplabv3_r18_mini-cityscapes.py
 _base_ = ['./deeplabv3_r18_cityscapes.py']
 data_root = 'data/mini_cityscapes'

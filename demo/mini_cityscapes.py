@@ -1,6 +1,6 @@
 """Write a small procedural street-scene data set in the Cityscapes layout.
 
-    python tools/dataset_converters/mini_cityscapes.py data/mini_cityscapes
+    python demo/mini_cityscapes.py data/mini_cityscapes
 
 For trying a segmentation config where Cityscapes itself is not at hand.
 ``street_scene.py`` draws; ``cityscapesscripts`` makes the label images from

@@ -1,6 +1,6 @@
 """Train a small network end to end and with InfoPro, and compare them.
 
-    python tools/demo.py
+    python demo/demo.py
 
 On generated street scenes, from random weights, on a CPU: both get the same
 seed, learning rate and iterations. It shows that local supervision works,
@@ -193,7 +193,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args.data_root = str(Path(args.data_root).resolve())
     begin = time.monotonic()
     print(f'[1/5] Write street scenes to {args.data_root}')
-    converter = 'tools/dataset_converters/mini_cityscapes.py'
+    converter = 'demo/mini_cityscapes.py'
     run(converter, args.data_root, '--size', args.size)
     folders = {m: work_dir / Path(c).parts[1] for m, c in CONFIGS.items()}
     for method, folder in folders.items():
@@ -214,7 +214,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     print('\n[5/5] Draw predictions and reconstructions')
     run(
-        'tools/demo_pictures.py',
+        'demo/demo_pictures.py',
         work_dir,
         args.data_root,
         *find_model(folders['InfoPro K=4']),

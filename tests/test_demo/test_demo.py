@@ -12,7 +12,7 @@ pytest.importorskip('mmseg')
 pytest.importorskip('cityscapesscripts')
 pytest.importorskip('matplotlib')
 
-DEMO = Path(__file__).parents[2] / 'tools' / 'demo.py'
+DEMO = Path(__file__).parents[2] / 'demo' / 'demo.py'
 PICTURES = ('predictions.png', 'reconstructions.png', 'memory.png')
 
 

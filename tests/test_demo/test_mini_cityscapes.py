@@ -13,12 +13,7 @@ from PIL import Image
 
 pytest.importorskip('cityscapesscripts')
 
-TOOL = (
-    Path(__file__).parents[2]
-    / 'tools'
-    / 'dataset_converters'
-    / 'mini_cityscapes.py'
-)
+TOOL = Path(__file__).parents[2] / 'demo' / 'mini_cityscapes.py'
 SIZE = (96, 192)
 
 
