@@ -11,6 +11,7 @@ PAGES = [
     'README.md',
     'CONTRIBUTING.md',
     'docs/architecture.md',
+    'docs/measurements.md',
     *(str(p.relative_to(ROOT)) for p in ROOT.glob('configs/*/README.md')),
 ]
 
