@@ -14,7 +14,7 @@ env:  ## Set up .venv, 10 to 20 min the first time (PYTHON=..., CUDA_OPS=1)
 	@bash tools/setup_env.sh
 
 demo: env  ## Train a small network with local supervision
-	$(PYTHON_ENV) tools/demo.py $(ARGS)
+	$(PYTHON_ENV) demo/demo.py $(ARGS)
 
 test: env  ## Run the tests and docstring examples, the slow ones left out
 	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules \

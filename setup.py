@@ -33,7 +33,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['localsup_mm', 'localsup_mm.*']),
-    package_data={'localsup_mm': ['py.typed']},
+    package_data={'localsup_mm': ['py.typed', 'published/*.yml']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={

@@ -16,8 +16,12 @@ def environment():
 
 
 def start_tool(tool, *args):
+    return start_script(f'tools/{tool}', *args)
+
+
+def start_script(script, *args):
     return subprocess.Popen(
-        [sys.executable, str(ROOT / 'tools' / tool), *args],
+        [sys.executable, str(ROOT / script), *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -26,7 +30,11 @@ def start_tool(tool, *args):
 
 
 def run_tool(tool, *args, expect=0):
-    process = start_tool(tool, *map(str, args))
+    return run_script(f'tools/{tool}', *args, expect=expect)
+
+
+def run_script(script, *args, expect=0):
+    process = start_script(script, *map(str, args))
     output = process.communicate(timeout=600)[0]
     assert (process.returncode == 0) == (expect == 0), output[-3000:]
     return output

@@ -1,11 +1,13 @@
-"""Every config builds, trains an iteration at tiny size, and says what the
-paper says."""
+"""The configs build, train an iteration at tiny size, and have the published
+settings."""
 
-from pathlib import Path
+import re
 
 import pytest
 import torch
 from cases import make_instances
+from config_names import CONFIGS, FILES, most_local_modules
+from mmengine import fileio
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, init_default_scope
@@ -16,12 +18,23 @@ from tiny_detector import narrow_detector
 
 from localsup_mm.planning import resolve_auto
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
-FILES = sorted(
-    str(p.relative_to(CONFIGS))
-    for p in CONFIGS.glob('*/*.py')
-    if not p.parent.name.startswith('_')
+AUX_NETS = r'backbone\.local_supervision\.local_modules'
+# a norm layer behind these biases takes them off again: but for rounding their
+# gradients are zero
+BEFORE_A_NORM = (
+    rf'{AUX_NETS}\.\d+\.(decoder\.hidden|aux_neck\.fcs)\.\d+\.0\.bias'
 )
+# the boxes of the batch, 26 and 40 pixels wide, match no anchor of the coarser
+# levels of an aux head's pyramid; with laterals alone, of none behind layer3
+WITHOUT_BOXES = {
+    'infopro/retinanet_r18_k3_lateral_coco-mini.py': (
+        rf'{AUX_NETS}\.0\.aux_head\.scales\.[12]\.scale'
+        rf'|{AUX_NETS}\.1\.aux_head\.(reg_convs|atss_reg|atss_center|scales).*'
+    ),
+    'infopro/retinanet_r18_k3_pyramid_coco-mini.py': (
+        rf'{AUX_NETS}\.\d\.aux_head\.scales\.[12]\.scale'
+    ),
+}
 
 
 def load(name):
@@ -31,7 +44,10 @@ def load(name):
 
 
 def make_segmentation_tiny(cfg):
-    """The published depth and cuts, a fraction of the width; two images."""
+    """The published depth and cuts, a fraction of the width; three images.
+
+    Over two, the norm of the pooled image leaves nothing but signs.
+    """
     cfg.model.pretrained = None
     backbone = cfg.model.backbone
     backbone = backbone.get('backbone', backbone)
@@ -42,8 +58,8 @@ def make_segmentation_tiny(cfg):
     cfg.model.data_preprocessor.size = (64, 64)
     labels = PixelData(data=torch.randint(19, (1, 64, 64)))
     return dict(
-        inputs=[torch.randint(256, (3, 64, 64))] * 2,
-        data_samples=[SegDataSample(gt_sem_seg=labels)] * 2,
+        inputs=[torch.randint(256, (3, 64, 64)) for _ in range(3)],
+        data_samples=[SegDataSample(gt_sem_seg=labels)] * 3,
     )
 
 
@@ -62,6 +78,11 @@ def make_classification_tiny(cfg):
 def make_detection_tiny(cfg):
     """The published depth and cuts, a fraction of the width; two images."""
     narrow_detector(cfg)
+    backbone = cfg.model.backbone
+    backbone = backbone.get('backbone', backbone)
+    if 'drop_path_rate' in backbone:
+        # it would drop a block for both images now and then
+        backbone.drop_path_rate = 0.0
     samples = [make_instances(64, 64), make_instances(64, 50)]
     return dict(
         inputs=[torch.randint(256, (3, h, 64)) for h in (64, 50)],
@@ -76,21 +97,29 @@ MAKE_TINY = {
 }
 
 
-@pytest.mark.parametrize('name', FILES)
+def test_one_config_of_each_family_is_chosen():
+    chosen = most_local_modules()
+    assert set(chosen) < set(FILES)
+    assert 'infopro/resnet32_k16_softmax_cifar10.py' in chosen
+    assert 'infopro/resnet110_k4_balanced_stl10.py' in chosen
+    assert not [name for name in chosen if '_k8_' in name]
+
+
+@pytest.mark.parametrize('name', most_local_modules())
 def test_one_iteration(name):
     cfg = load(name)
     batch = MAKE_TINY[cfg.default_scope](cfg)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
-    trained = [p for p in model.parameters() if p.requires_grad]
-    before = [p.clone() for p in trained]
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    before = {n: p.clone() for n, p in trained.items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     wrapper = OPTIM_WRAPPERS.build(
         dict(type=cfg.optim_wrapper.type, optimizer=optimizer)
     )
     assert model.train_step(batch, wrapper)['loss'].isfinite()
-    # every part learns, but for detectors' levels where no instance is
-    learned = [not torch.equal(a, b) for a, b in zip(before, trained)]
-    assert sum(learned) > 0.85 * len(learned)
+    idle = [n for n, p in trained.items() if torch.equal(p, before[n])]
+    expected = f'{BEFORE_A_NORM}|{WITHOUT_BOXES.get(name, "")}'
+    assert [n for n in idle if not re.fullmatch(expected, n)] == []
 
 
 def local_module(cfg):
@@ -99,22 +128,22 @@ def local_module(cfg):
     return module
 
 
-@pytest.mark.parametrize(
-    ('name', 'batch', 'crop', 'lr', 'lambda_1', 'lambda_2'),
-    [
-        ('r101', 8, (512, 1024), 0.01, 1.5, 1.0),
-        ('r101_bs12', 12, (512, 1024), 0.015, 1.0, 0.1),
-        ('r101_640x1280', 8, (640, 1280), 0.015, 2.0, 1.0),
-    ],
-)
-def test_published_values(name, batch, crop, lr, lambda_1, lambda_2):
-    cfg = load(f'infopro/deeplabv3_{name}_cityscapes.py')
+SETTINGS = fileio.load(
+    CONFIGS.parent / 'localsup_mm' / 'published' / 'infopro.yml'
+)['settings']
+
+
+@pytest.mark.parametrize('name', SETTINGS)
+def test_published_values(name):
+    published = SETTINGS[name]
+    cfg = load(f'infopro/{name}.py')
     module = local_module(cfg)
-    assert module.boundary == 'layer3.12'
-    assert module.decoder.loss_weight == lambda_1
+    assert module.boundary == published['boundary']
+    assert module.decoder.loss_weight == published['lambda_1']
     assert module.decoder.channels == (128, 32, 12)
+    batch, crop = published['batch'], tuple(published['crop'])
     head = module.aux_head
-    assert head.loss_decode.loss_weight == lambda_2
+    assert head.loss_decode.loss_weight == published['lambda_2']
     assert head.loss_decode.avg_non_ignore
     assert head.align_corners
     assert (head.channels, head.num_convs, head.dropout_ratio) == (512, 1, 0.1)
@@ -126,7 +155,7 @@ def test_published_values(name, batch, crop, lr, lambda_1, lambda_2):
     assert pipeline['RandomCrop']['cat_max_ratio'] == 0.75
     assert pipeline['RandomResize']['ratio_range'] == (0.5, 2.0)
     optimizer = cfg.optim_wrapper.optimizer
-    assert (optimizer.type, optimizer.lr) == ('SGD', lr)
+    assert (optimizer.type, optimizer.lr) == ('SGD', published['lr'])
     assert (optimizer.momentum, optimizer.weight_decay) == (0.9, 5e-4)
     (schedule,) = cfg.param_scheduler
     assert (schedule.type, schedule.power) == ('PolyLR', 0.9)

@@ -1,35 +1,17 @@
-"""Each config is in the metafile of its method, and its name says what it is.
-
-``[{model}_]{backbone}[_k{K}][_{variant}]_{dataset}.py``; a classifier has no
-model beside its backbone.
-"""
+"""Metafiles and tables are current, and a config's name says what it is."""
 
 import functools
-import re
+import importlib.util
 from pathlib import Path
 
 import pytest
+from config_names import CONFIGS, FILES, METHODS, parse
 from mmengine.config import Config
 from mmengine.fileio import load
 
 from localsup_mm.supervision import expand_local_modules
 
-ROOT = Path(__file__).parents[1]
-METHODS = sorted(
-    p.name
-    for p in (ROOT / 'configs').iterdir()
-    if p.is_dir() and not p.name.startswith('_')
-)
-FILES = sorted(
-    str(p.relative_to(ROOT))
-    for method in METHODS
-    for p in (ROOT / 'configs' / method).glob('*.py')
-)
-WORD = '[a-z0-9-]+'
-NAME = re.compile(
-    rf'((?P<model>deeplabv3|retinanet|(faster|mask)-rcnn)_)?(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
-    rf'(_(?P<variant>(?!k\d+_){WORD}))?_(?P<dataset>(?!k\d+$){WORD})'
-)
+ROOT = CONFIGS.parent
 # K of a name without one: the paper's headline setting; for detectors, which
 # the papers do not have, ours
 HEADLINE = {'e2e': 1, 'greedy': 2, 'infopro': 2}
@@ -42,22 +24,77 @@ DETECTORS = {
 
 
 def read_metafile(method):
-    return load(ROOT / 'configs' / method / 'metafile.yml')
+    return load(CONFIGS / method / 'metafile.yml')
 
 
 @functools.cache
 def read_config(path):
-    return Config.fromfile(ROOT / path)
+    return Config.fromfile(CONFIGS / path)
 
 
-def parse(path):
-    return NAME.fullmatch(Path(path).stem)
+@pytest.fixture(scope='module')
+def update_tables():
+    """The script that writes metafiles and tables."""
+    spec = importlib.util.spec_from_file_location(
+        'update_tables', CONFIGS / 'update_tables.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_metafile_is_current(update_tables, method):
+    def read(method, stem):
+        return read_config(f'{method}/{stem}.py')
+
+    text = (CONFIGS / method / 'metafile.yml').read_text()
+    assert text == update_tables.write_metafile(method, read)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_tables_are_current(update_tables, method):
+    text = (CONFIGS / method / 'README.md').read_text()
+    for table in update_tables.write_tables(method):
+        assert f'\n\n{table}\n\n' in text
+
+
+def test_each_published_number_is_in_a_table(update_tables):
+    for method in METHODS:
+        published = update_tables.read_published(method)
+        tables = '\n'.join(update_tables.write_tables(method))
+        for key in ('results', 'without_config'):
+            for name, row in published.get(key, {}).items():
+                if key == 'results':
+                    assert f'{method}/{name}.py' in FILES
+                for metric, value in row.items():
+                    shown = update_tables.show(value, metric)
+                    assert f' {shown} |' in tables, (method, name, metric)
+
+
+def test_a_table_finds_its_place(update_tables):
+    page = 'a\n\n| x | y |\n| --- | --- |\n| old | 1 |\n\nb\n'
+    new = '| x | y |\n| --- | --- |\n| new | 2 |'
+    replaced = update_tables.replace_table(page, new)
+    assert replaced == f'a\n\n{new}\n\nb\n'
+    with pytest.raises(ValueError, match=r"begins '\| z \|', but it has none"):
+        update_tables.replace_table(page, '| z |')
+
+
+def test_costs_of_context_are_those_of_the_measurements(update_tables):
+    page = (ROOT / 'docs' / 'measurements.md').read_text()
+    for name, cost in update_tables.read_published('contsup')['costs'].items():
+        assert f'contsup/{name}.py' in FILES
+        assert f'{cost["Parameters"]:,} ' in page
+        assert f' {cost["MACs (M)"]:.2f} M' in page or (
+            f'\n{cost["MACs (M)"]:.2f} M' in page
+        )
 
 
 @pytest.mark.parametrize('method', METHODS)
 def test_metafile_lists_each_config_once(method):
     listed = [m['Config'] for m in read_metafile(method)['Models']]
-    there = [f for f in FILES if Path(f).parent.name == method]
+    there = [f'configs/{f}' for f in FILES if Path(f).parent.name == method]
     assert sorted(listed) == there
 
 
@@ -75,7 +112,7 @@ def test_metafile_is_consistent(method):
 @pytest.mark.parametrize('method', METHODS)
 def test_metadata_is_that_of_the_config(method):
     for model in read_metafile(method)['Models']:
-        cfg = read_config(model['Config'])
+        cfg = read_config(model['Config'].removeprefix('configs/'))
         metadata = model['Metadata']
         batch = cfg.train_dataloader.batch_size * metadata.get('GPUs', 1)
         assert batch == metadata['Batch Size'], model['Name']

@@ -11,6 +11,7 @@ PAGES = [
     'README.md',
     'CONTRIBUTING.md',
     'docs/architecture.md',
+    'docs/measurements.md',
     *(str(p.relative_to(ROOT)) for p in ROOT.glob('configs/*/README.md')),
 ]
 
@@ -18,7 +19,8 @@ PAGES = [
 @pytest.mark.parametrize('page', PAGES)
 def test_paths_exist(page):
     text = (ROOT / page).read_text()
-    paths = set(re.findall(r'\b(?:tools|configs|tests|docs)/[\w./-]*\w', text))
+    rooms = 'tools|configs|tests|docs|demo|benchmarks'
+    paths = set(re.findall(rf'\b(?:{rooms})/[\w./-]*\w', text))
     assert paths
     for path in paths:
         assert (ROOT / path).exists(), path

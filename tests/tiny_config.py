@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from processes import ROOT, run_tool
+from processes import ROOT, run_script
 
 TINY = """
 _base_ = ['{root}/configs/{config}']
@@ -49,8 +49,8 @@ SLIM = 'dict(stem_channels=8, base_channels=8)'
 @pytest.fixture(scope='session')
 def mini_cityscapes(tmp_path_factory):
     out = tmp_path_factory.mktemp('data') / 'mini'
-    run_tool(
-        'dataset_converters/mini_cityscapes.py',
+    run_script(
+        'demo/mini_cityscapes.py',
         str(out),
         '--train',
         '4',

@@ -1,7 +1,4 @@
-# DeepLabV3-R18 on CamVid, greedy K=4 with context r1e: as
-# deeplabv3_r18_k4_r1e-infopro_camvid.py without decoders.
-#
-# python tools/train.py configs/contsup/deeplabv3_r18_k4_r1e-greedy_camvid.py
+# DeepLabV3-R18 on CamVid, greedy K=4 with context r1e.
 _base_ = ['./deeplabv3_r18_k4_r1e-infopro_camvid.py']
 local_modules = _base_.model.backbone.local_modules
 model = dict(

@@ -1,8 +1,6 @@
 # DeepLabV3-R18 on CamVid, InfoPro K=4 with context r1e. Encoders pool before
 # the wide conv, which is ours: at this size the authors' would cost more than
 # the network.
-#
-# python tools/train.py configs/contsup/deeplabv3_r18_k4_r1e-infopro_camvid.py
 _base_ = ['../infopro/deeplabv3_r18_k4_camvid.py']
 model = dict(
     backbone=dict(

@@ -1,6 +1,4 @@
 # ResNet-32 on CIFAR-10, ContSup R1E, K=16, softmax loss, no decoder.
-#
-# python tools/train.py configs/contsup/resnet32_k16_r1e_cifar10.py
 _base_ = ['../infopro/resnet32_k16_softmax_cifar10.py']
 model = dict(
     backbone=dict(

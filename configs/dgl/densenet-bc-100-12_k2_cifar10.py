@@ -1,4 +1,4 @@
-# DenseNet-BC-100-12 on CIFAR-10, DGL K=2: 4.86 +- 0.15 % test error published.
+# DenseNet-BC-100-12 on CIFAR-10, DGL K=2.
 _base_ = [
     '../e2e/densenet-bc-100-12_cifar10.py',
     '../_base_/local_modules/cifar_dgl.py',

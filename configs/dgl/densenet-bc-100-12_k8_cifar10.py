@@ -1,3 +1,3 @@
-# DenseNet-BC-100-12 on CIFAR-10, DGL K=8: 6.82 +- 0.21 % test error published.
+# DenseNet-BC-100-12 on CIFAR-10, DGL K=8.
 _base_ = ['./densenet-bc-100-12_k2_cifar10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=8)))

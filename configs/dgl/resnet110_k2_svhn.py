@@ -1,4 +1,4 @@
-# ResNet-110 on SVHN, DGL K=2: 3.61 +- 0.16 % test error published.
+# ResNet-110 on SVHN, DGL K=2.
 _base_ = [
     '../e2e/resnet110_svhn.py',
     '../_base_/local_modules/cifar_dgl.py',

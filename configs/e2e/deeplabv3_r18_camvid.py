@@ -1,9 +1,6 @@
-# DeepLabV3-R18 on CamVid from random weights, end to end, in a budget for a
-# CPU: output stride 16, crop 256, batch 2, 300 iterations. CamVid is laid out
-# as Cityscapes in data/camvid, with 11 of the 19 train ids (the others do not
-# occur).
-#
-# python tools/train.py configs/e2e/deeplabv3_r18_camvid.py
+# DeepLabV3-R18 on CamVid from random weights, end to end, in a short schedule
+# for a CPU. CamVid is laid out as Cityscapes in data/camvid, with 11 of the 19
+# train ids (the others do not occur).
 _base_ = ['./deeplabv3_r18_cityscapes.py']
 data_root = 'data/camvid'
 crop_size = (256, 256)

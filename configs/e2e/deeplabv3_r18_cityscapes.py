@@ -1,6 +1,4 @@
 # DeepLabV3-R18-D8 on Cityscapes, end to end.
-#
-# One GPU:  python tools/train.py configs/e2e/deeplabv3_r18_cityscapes.py
 _base_ = ['./deeplabv3_r101_cityscapes.py']
 model = dict(
     pretrained='open-mmlab://resnet18_v1c',

@@ -1,9 +1,5 @@
-# DeepLabV3-R18-D8 on the generated mini Cityscapes from random weights, end
-# to end, in a budget for a CPU: half size, crop 96 x 192, batch 4, lr 0.04,
-# 80 iterations.
-#
-# python tools/dataset_converters/mini_cityscapes.py data/mini_cityscapes
-# python tools/train.py configs/e2e/deeplabv3_r18_mini-cityscapes.py
+# DeepLabV3-R18-D8 on the generated mini Cityscapes from random weights, end to
+# end, in a short schedule for a CPU.
 _base_ = ['./deeplabv3_r18_cityscapes.py']
 data_root = 'data/mini_cityscapes'
 scale = (256, 128)

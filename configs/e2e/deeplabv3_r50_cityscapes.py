@@ -1,5 +1,3 @@
 # DeepLabV3-R50-D8 on Cityscapes, end to end.
-#
-# One GPU:  python tools/train.py configs/e2e/deeplabv3_r50_cityscapes.py
 _base_ = ['./deeplabv3_r101_cityscapes.py']
 model = dict(pretrained='open-mmlab://resnet50_v1c', backbone=dict(depth=50))

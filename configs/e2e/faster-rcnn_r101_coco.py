@@ -1,10 +1,4 @@
-# Faster R-CNN-R101-FPN on COCO, end to end: mmdetection's 1x recipe, eight
-# GPUs with two images each, lr 0.02
-# (39.4 mAP in mmdetection's model zoo).
-#
-# One GPU:    python tools/train.py configs/e2e/faster-rcnn_r101_coco.py \
-#             --auto-scale-lr
-# Eight GPUs: bash tools/dist_train.sh configs/e2e/faster-rcnn_r101_coco.py 8
+# Faster R-CNN-R101-FPN on COCO, end to end: mmdetection's 1x recipe.
 _base_ = ['mmdet::faster_rcnn/faster-rcnn_r101_fpn_1x_coco.py']
 custom_imports = dict(imports=['localsup_mm'])
 default_hooks = dict(

@@ -1,9 +1,6 @@
-# Mask R-CNN-R18-FPN of half the width, a quarter in neck and heads, in the
-# budget of retinanet_r18_coco-mini.py but for 400 iterations. (What it says of
-# data and schedule stands here too: a config inherits from one file only that
-# sets them.)
-#
-# python tools/train.py configs/e2e/mask-rcnn_r18_coco-mini.py
+# Mask R-CNN-R18-FPN of half the width, a quarter in neck and heads, overfitted
+# as retinanet_r18_coco-mini.py. (What that file says of data and schedule
+# stands here too: a config inherits from one file only that sets them.)
 _base_ = ['./mask-rcnn_r50_coco.py']
 data_root = 'data/coco_mini/'
 max_iters = 400

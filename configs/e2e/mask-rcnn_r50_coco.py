@@ -1,10 +1,4 @@
-# Mask R-CNN-R50-FPN on COCO, end to end: mmdetection's 1x recipe, eight
-# GPUs with two images each, lr 0.02
-# (38.2 box and 34.7 mask mAP in mmdetection's model zoo).
-#
-# One GPU:    python tools/train.py configs/e2e/mask-rcnn_r50_coco.py \
-#             --auto-scale-lr
-# Eight GPUs: bash tools/dist_train.sh configs/e2e/mask-rcnn_r50_coco.py 8
+# Mask R-CNN-R50-FPN on COCO, end to end: mmdetection's 1x recipe.
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py']
 custom_imports = dict(imports=['localsup_mm'])
 default_hooks = dict(

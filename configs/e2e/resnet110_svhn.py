@@ -1,4 +1,4 @@
-# ResNet-110 on SVHN, end to end: 3.07 +- 0.23 % test error published.
+# ResNet-110 on SVHN, end to end.
 _base_ = [
     '../_base_/models/cifar_resnet.py',
     '../_base_/datasets/svhn.py',

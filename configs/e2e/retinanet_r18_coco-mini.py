@@ -1,9 +1,7 @@
 # RetinaNet-R18-FPN of half the width, a quarter in neck and head, overfitted
-# on 160 images of COCO from random weights, in a budget for a CPU: ten
-# classes, long side 160 pixels, batch 8, 600 iterations. Evaluated on the
-# images it is trained on. data/coco_mini is laid out as COCO.
-#
-# python tools/train.py configs/e2e/retinanet_r18_coco-mini.py
+# from random weights on a few images of COCO, in a short schedule for a CPU.
+# It is evaluated on the images that it is trained on. data/coco_mini is laid
+# out as COCO.
 _base_ = ['./retinanet_r50_coco.py']
 data_root = 'data/coco_mini/'
 max_iters = 600

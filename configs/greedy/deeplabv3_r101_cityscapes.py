@@ -1,7 +1,4 @@
-# DeepLabV3-R101-D8 on Cityscapes, greedy K=2: InfoPro without its decoder,
-# i.e. with the local task loss only.
-#
-# One GPU:  python tools/train.py configs/greedy/deeplabv3_r101_cityscapes.py
+# DeepLabV3-R101-D8 on Cityscapes, greedy K=2: InfoPro without its decoder.
 _base_ = ['../infopro/deeplabv3_r101_cityscapes.py']
 local_modules = _base_.model.backbone.local_modules
 model = dict(

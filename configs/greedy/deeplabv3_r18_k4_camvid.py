@@ -1,7 +1,4 @@
-# DeepLabV3-R18 on CamVid, greedy K=4: InfoPro without its decoder,
-# i.e. with the local task loss only.
-#
-# python tools/train.py configs/greedy/deeplabv3_r18_k4_camvid.py
+# DeepLabV3-R18 on CamVid, greedy K=4: InfoPro without its decoder.
 _base_ = ['../infopro/deeplabv3_r18_k4_camvid.py']
 local_modules = _base_.model.backbone.local_modules
 model = dict(

@@ -1,6 +1,3 @@
-# Mask R-CNN-R50-FPN on COCO, greedy K=3: InfoPro without its
-# decoder, i.e. with the local task loss only.
-#
-# python tools/train.py configs/greedy/mask-rcnn_r50_coco.py --auto-scale-lr
+# Mask R-CNN-R50-FPN on COCO, greedy K=3: InfoPro without its decoder.
 _base_ = ['../infopro/mask-rcnn_r50_coco.py']
 model = dict(backbone=dict(local_modules=dict(decoder=None)))

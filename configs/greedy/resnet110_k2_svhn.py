@@ -1,4 +1,4 @@
-# ResNet-110 on SVHN, greedy K=2: 3.71 +- 0.16 % test error published.
+# ResNet-110 on SVHN, greedy K=2.
 _base_ = [
     '../e2e/resnet110_svhn.py',
     '../_base_/local_modules/cifar_greedy.py',

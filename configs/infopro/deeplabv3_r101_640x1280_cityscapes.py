@@ -1,11 +1,4 @@
-# InfoPro K=2 with crop 640 x 1280 (Table 5: 80.25 mIoU): lr 0.015,
-# lambda_1 = 2, lambda_2 = 1, batch 8.
-#
-# One GPU:    python tools/train.py \
-#             configs/infopro/deeplabv3_r101_640x1280_cityscapes.py
-# Four GPUs:  bash tools/dist_train.sh \
-#             configs/infopro/deeplabv3_r101_640x1280_cityscapes.py 4 \
-#             --cfg-options train_dataloader.batch_size=2
+# DeepLabV3-R101-D8 on Cityscapes, InfoPro K=2, crop 640 x 1280 (Table 5).
 _base_ = ['./deeplabv3_r101_cityscapes.py']
 crop_size = (640, 1280)
 train_pipeline = _base_.train_pipeline

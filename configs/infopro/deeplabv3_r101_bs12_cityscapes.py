@@ -1,11 +1,4 @@
-# InfoPro K=2 with batch 12 (Table 5: 79.99 mIoU): lr 0.015, lambda_1 = 1,
-# lambda_2 = 0.1.
-#
-# One GPU:    python tools/train.py \
-#             configs/infopro/deeplabv3_r101_bs12_cityscapes.py
-# Four GPUs:  bash tools/dist_train.sh \
-#             configs/infopro/deeplabv3_r101_bs12_cityscapes.py 4 \
-#             --cfg-options train_dataloader.batch_size=3
+# DeepLabV3-R101-D8 on Cityscapes, InfoPro K=2, batch 12 (Table 5).
 _base_ = ['./deeplabv3_r101_cityscapes.py']
 local_module = _base_.model.backbone.local_modules[0]
 local_module.decoder.loss_weight = 1.0

@@ -1,13 +1,4 @@
-# DeepLabV3-R101-D8 on Cityscapes, InfoPro K=2: the headline of Table 5
-# (79.37 mIoU, 38 % less memory than end to end). Cut after block 12 of
-# layer3, lambda_1 = 1.5, lambda_2 = 1; SGD 0.9, weight decay 5e-4, lr 0.01
-# poly 0.9 down to 1e-4, 40k iterations, crop 512 x 1024, batch 8.
-#
-# One GPU:    python tools/train.py \
-#             configs/infopro/deeplabv3_r101_cityscapes.py
-# Four GPUs:  bash tools/dist_train.sh \
-#             configs/infopro/deeplabv3_r101_cityscapes.py 4 \
-#             --cfg-options train_dataloader.batch_size=2
+# DeepLabV3-R101-D8 on Cityscapes, InfoPro K=2: the headline of Table 5.
 _base_ = ['../e2e/deeplabv3_r101_cityscapes.py']
 model = dict(
     backbone=dict(

@@ -1,11 +1,5 @@
 # DeepLabV3-R101-D8 on Cityscapes, InfoPro K=7 with cheap aux nets, cut where
-# the planner needs the least memory at 2 x 512 x 1024: 2.28 GiB, where end to
-# end needs 8.52, activation checkpoints 3.94 and the published K=2 4.98. Cuts,
-# aux nets and weights are ours; the schedule is that of the paper.
-#
-# Four GPUs: bash tools/dist_train.sh \
-#            configs/infopro/deeplabv3_r101_k7_cheap_cityscapes.py 4 \
-#            --cfg-options train_dataloader.batch_size=2
+# the planner needs the least memory. Cuts, aux nets and weights are ours.
 _base_ = ['../e2e/deeplabv3_r101_cityscapes.py']
 model = dict(
     backbone=dict(

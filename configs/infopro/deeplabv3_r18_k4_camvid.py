@@ -1,7 +1,4 @@
-# DeepLabV3-R18 on CamVid from random weights, InfoPro K=4, in the budget
-# of e2e/deeplabv3_r18_camvid.py.
-#
-# python tools/train.py configs/infopro/deeplabv3_r18_k4_camvid.py
+# DeepLabV3-R18 on CamVid from random weights, InfoPro K=4 (ours).
 _base_ = [
     '../e2e/deeplabv3_r18_camvid.py',
     '../_base_/local_modules/deeplabv3_r18_k4.py',

@@ -1,8 +1,6 @@
 # DeepLabV3-R18 on CamVid, InfoPro K=4 with the cheap aux nets of
 # deeplabv3_r101_k7_cheap_cityscapes.py, at the same cuts and weights as
 # deeplabv3_r18_k4_camvid.py.
-#
-# python tools/train.py configs/infopro/deeplabv3_r18_k4_cheap_camvid.py
 _base_ = ['deeplabv3_r18_k4_camvid.py']
 local_modules = _base_.model.backbone.local_modules
 model = dict(

@@ -1,7 +1,4 @@
-# DeepLabV3-R18-D8 on Cityscapes, InfoPro K=4 (not in the paper).
-#
-# One GPU:  python tools/train.py \
-#           configs/infopro/deeplabv3_r18_k4_cityscapes.py
+# DeepLabV3-R18-D8 on Cityscapes, InfoPro K=4 (ours).
 _base_ = [
     '../e2e/deeplabv3_r18_cityscapes.py',
     '../_base_/local_modules/deeplabv3_r18_k4.py',

@@ -1,8 +1,5 @@
 # DeepLabV3-R18-D8 on the generated mini Cityscapes from random weights,
-# InfoPro K=4, in the budget of e2e/deeplabv3_r18_mini-cityscapes.py.
-#
-# python tools/dataset_converters/mini_cityscapes.py data/mini_cityscapes
-# python tools/train.py configs/infopro/deeplabv3_r18_k4_mini-cityscapes.py
+# InfoPro K=4.
 _base_ = [
     '../e2e/deeplabv3_r18_mini-cityscapes.py',
     '../_base_/local_modules/deeplabv3_r18_k4.py',

@@ -1,6 +1,5 @@
-# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=2, contrastive loss: 4.74 +- 0.04 %
-# test error published. Cuts, weights and the width of the aux conv are ours:
-# the authors published none.
+# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=2, contrastive loss. Cuts, weights
+# and the width of the aux conv are ours: the authors published none.
 _base_ = ['./resnet110_k2_contrast_cifar10.py']
 model = dict(
     backbone=dict(

@@ -1,6 +1,5 @@
-# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=2, softmax loss: 4.79 +- 0.07 %
-# test error published. Cuts, weights and the width of the aux conv are ours:
-# the authors published none.
+# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=2, softmax loss. Cuts, weights and
+# the width of the aux conv are ours: the authors published none.
 _base_ = ['./resnet110_k2_softmax_cifar10.py']
 model = dict(
     backbone=dict(

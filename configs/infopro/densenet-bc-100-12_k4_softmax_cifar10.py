@@ -1,4 +1,3 @@
-# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=4, softmax loss: 5.69 +- 0.21 %
-# test error published.
+# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=4, softmax loss.
 _base_ = ['./densenet-bc-100-12_k2_softmax_cifar10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=4)))

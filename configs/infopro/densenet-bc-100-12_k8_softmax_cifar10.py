@@ -1,4 +1,3 @@
-# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=8, softmax loss: 6.44 +- 0.11 %
-# test error published.
+# DenseNet-BC-100-12 on CIFAR-10, InfoPro K=8, softmax loss.
 _base_ = ['./densenet-bc-100-12_k2_softmax_cifar10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=8)))

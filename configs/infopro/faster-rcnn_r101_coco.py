@@ -1,12 +1,4 @@
-# Faster R-CNN-R101-FPN on COCO, InfoPro K=4. Ours: the authors published
-# no detector. mmdetection freezes the stem and layer1: nothing of them is kept
-# for a backward pass, so a cut before the end of layer1 saves nothing; the
-# first is at the end of layer2.
-#
-# One GPU:    python tools/train.py configs/infopro/faster-rcnn_r101_coco.py \
-#             --auto-scale-lr
-# Eight GPUs: bash tools/dist_train.sh \
-#             configs/infopro/faster-rcnn_r101_coco.py 8
+# Faster R-CNN-R101-FPN on COCO, InfoPro K=4 (ours).
 _base_ = [
     '../e2e/faster-rcnn_r101_coco.py',
     '../_base_/local_modules/coco.py',

@@ -1,12 +1,4 @@
-# Mask R-CNN-R50-FPN on COCO, InfoPro K=3. Ours: the authors published
-# no detector. mmdetection freezes the stem and layer1: nothing of them is kept
-# for a backward pass, so a cut before the end of layer1 saves nothing; the
-# first is at the end of layer2.
-#
-# One GPU:    python tools/train.py configs/infopro/mask-rcnn_r50_coco.py \
-#             --auto-scale-lr
-# Eight GPUs: bash tools/dist_train.sh \
-#             configs/infopro/mask-rcnn_r50_coco.py 8
+# Mask R-CNN-R50-FPN on COCO, InfoPro K=3 (ours).
 _base_ = [
     '../e2e/mask-rcnn_r50_coco.py',
     '../_base_/local_modules/coco.py',

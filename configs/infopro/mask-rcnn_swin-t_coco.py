@@ -1,11 +1,4 @@
-# Mask R-CNN-Swin-T-FPN on COCO, InfoPro K=4. Ours: the authors published
-# no detector. Nothing is frozen here; most memory is in the first
-# stage, of the largest features, so the first cut is at its end.
-#
-# One GPU:    python tools/train.py configs/infopro/mask-rcnn_swin-t_coco.py \
-#             --auto-scale-lr
-# Eight GPUs: bash tools/dist_train.sh \
-#             configs/infopro/mask-rcnn_swin-t_coco.py 8
+# Mask R-CNN-Swin-T-FPN on COCO, InfoPro K=4 (ours).
 _base_ = [
     '../e2e/mask-rcnn_swin-t_coco.py',
     '../_base_/local_modules/coco.py',

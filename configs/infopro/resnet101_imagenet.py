@@ -1,7 +1,4 @@
-# ResNet-101 on ImageNet, InfoPro* K=2: 21.85 % top-1 and 5.89 % top-5 error
-# published, 12.06 GB for each of eight GPUs.
-#
-# bash tools/dist_train.sh configs/infopro/resnet101_imagenet.py 8
+# ResNet-101 on ImageNet, InfoPro* K=2.
 _base_ = [
     '../e2e/resnet101_imagenet.py',
     '../_base_/local_modules/imagenet_infopro.py',

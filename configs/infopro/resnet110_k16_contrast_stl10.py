@@ -1,4 +1,3 @@
-# ResNet-110 on STL-10, InfoPro K=16, contrastive loss: 26.27 +- 0.48 % test
-# error published.
+# ResNet-110 on STL-10, InfoPro K=16, contrastive loss.
 _base_ = ['./resnet110_k2_contrast_stl10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=16)))

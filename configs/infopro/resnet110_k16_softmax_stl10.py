@@ -1,4 +1,3 @@
-# ResNet-110 on STL-10, InfoPro K=16, softmax loss: 26.05 +- 0.71 % test error
-# published.
+# ResNet-110 on STL-10, InfoPro K=16, softmax loss.
 _base_ = ['./resnet110_k2_softmax_stl10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=16)))

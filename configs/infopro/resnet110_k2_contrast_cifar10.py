@@ -1,5 +1,4 @@
-# ResNet-110 on CIFAR-10, InfoPro K=2, contrastive loss: 6.42 +- 0.08 % test
-# error published.
+# ResNet-110 on CIFAR-10, InfoPro K=2, contrastive loss.
 _base_ = [
     '../e2e/resnet110_cifar10.py',
     '../_base_/local_modules/cifar_infopro_contrast.py',

@@ -1,6 +1,5 @@
-# ResNet-110 on STL-10, InfoPro K=2, softmax loss: 21.02 +- 0.51 % test error
-# published. The weights are those of the contrastive loss, which alone were
-# published.
+# ResNet-110 on STL-10, InfoPro K=2, softmax loss. The weights are those of the
+# contrastive loss, which alone were published.
 _base_ = [
     '../e2e/resnet110_stl10.py',
     '../_base_/local_modules/cifar_infopro_softmax.py',

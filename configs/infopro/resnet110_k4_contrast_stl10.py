@@ -1,4 +1,3 @@
-# ResNet-110 on STL-10, InfoPro K=4, contrastive loss: 22.73 +- 0.40 % test
-# error published.
+# ResNet-110 on STL-10, InfoPro K=4, contrastive loss.
 _base_ = ['./resnet110_k2_contrast_stl10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=4)))

@@ -1,4 +1,3 @@
-# ResNet-110 on CIFAR-10, InfoPro K=8, softmax loss: 9.40 +- 0.27 % test error
-# published.
+# ResNet-110 on CIFAR-10, InfoPro K=8, softmax loss.
 _base_ = ['./resnet110_k2_softmax_cifar10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=8)))

@@ -1,4 +1,3 @@
-# ResNet-110 on STL-10, InfoPro K=8, softmax loss: 23.60 +- 0.49 % test error
-# published.
+# ResNet-110 on STL-10, InfoPro K=8, softmax loss.
 _base_ = ['./resnet110_k2_softmax_stl10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=8)))

@@ -1,7 +1,4 @@
-# ResNet-152 on ImageNet, InfoPro* K=2: 21.45 % top-1 and 5.84 % top-5 error
-# published, 15.53 GB for each of eight GPUs.
-#
-# bash tools/dist_train.sh configs/infopro/resnet152_imagenet.py 8
+# ResNet-152 on ImageNet, InfoPro* K=2.
 _base_ = [
     '../e2e/resnet152_imagenet.py',
     '../_base_/local_modules/imagenet_infopro.py',

@@ -1,4 +1,3 @@
-# ResNet-32 on CIFAR-10, InfoPro K=16, contrastive loss: 12.75 +- 0.11 % test
-# error published.
+# ResNet-32 on CIFAR-10, InfoPro K=16, contrastive loss.
 _base_ = ['./resnet32_k2_contrast_cifar10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=16)))

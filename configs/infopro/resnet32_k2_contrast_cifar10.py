@@ -1,5 +1,4 @@
-# ResNet-32 on CIFAR-10, InfoPro K=2, contrastive loss: 7.76 +- 0.12 % test
-# error published.
+# ResNet-32 on CIFAR-10, InfoPro K=2, contrastive loss.
 _base_ = [
     '../e2e/resnet32_cifar10.py',
     '../_base_/local_modules/cifar_infopro_contrast.py',

@@ -1,6 +1,5 @@
-# ResNet-32 on CIFAR-10, InfoPro K=2, softmax loss: 8.13 +- 0.23 % test error
-# published. The weights are those of the contrastive loss, which alone were
-# published.
+# ResNet-32 on CIFAR-10, InfoPro K=2, softmax loss. The weights are those of
+# the contrastive loss, which alone were published.
 _base_ = [
     '../e2e/resnet32_cifar10.py',
     '../_base_/local_modules/cifar_infopro_softmax.py',

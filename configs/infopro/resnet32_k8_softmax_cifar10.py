@@ -1,4 +1,3 @@
-# ResNet-32 on CIFAR-10, InfoPro K=8, softmax loss: 11.40 +- 0.18 % test error
-# published.
+# ResNet-32 on CIFAR-10, InfoPro K=8, softmax loss.
 _base_ = ['./resnet32_k2_softmax_cifar10.py']
 model = dict(backbone=dict(local_modules=dict(num_local_modules=8)))

@@ -1,7 +1,4 @@
-# ResNeXt-101 32x8d on ImageNet, InfoPro* K=2: 20.35 % top-1 and 5.28 % top-5
-# error published, 11.55 GB for each of eight GPUs.
-#
-# bash tools/dist_train.sh configs/infopro/resnext101-32x8d_imagenet.py 8
+# ResNeXt-101 32x8d on ImageNet, InfoPro* K=2.
 _base_ = [
     '../e2e/resnext101-32x8d_imagenet.py',
     '../_base_/local_modules/imagenet_infopro.py',

@@ -1,7 +1,5 @@
-# RetinaNet-R18-FPN overfitted on 160 images of COCO, InfoPro K=3, in the
-# budget of e2e/retinanet_r18_coco-mini.py.
-#
-# python tools/train.py configs/infopro/retinanet_r18_k3_coco-mini.py
+# RetinaNet-R18-FPN overfitted on 160 images of COCO, InfoPro K=3, by the
+# schedule of e2e/retinanet_r18_coco-mini.py.
 _base_ = [
     '../e2e/retinanet_r18_coco-mini.py',
     '../_base_/local_modules/coco.py',

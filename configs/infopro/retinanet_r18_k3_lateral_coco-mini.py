@@ -1,7 +1,5 @@
 # As retinanet_r18_k3_coco-mini.py, each aux head on a pyramid of the features
 # at its boundary: a lateral conv and two coarser levels.
-#
-# python tools/train.py configs/infopro/retinanet_r18_k3_lateral_coco-mini.py
 _base_ = ['./retinanet_r18_k3_coco-mini.py']
 model = dict(
     backbone=dict(

@@ -16,8 +16,7 @@ __all__ = ['check_data']
 
 _CITYSCAPES = (
     'Unpack leftImg8bit and gtFine of Cityscapes there, or make a small data '
-    'set of the same layout: python '
-    'tools/dataset_converters/mini_cityscapes.py {root}'
+    'set of the same layout: python demo/mini_cityscapes.py {root}'
 )
 _COCO = (
     'Download train2017.zip, val2017.zip and annotations_trainval2017.zip '

@@ -1,0 +1,44 @@
+"""The configs by name.
+
+``{method}/[{model}_]{backbone}[_k{K}][_{variant}]_{dataset}.py``; a classifier
+has no model beside its backbone.
+"""
+
+import re
+from pathlib import Path
+from typing import Optional
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+METHODS = sorted(
+    p.name
+    for p in CONFIGS.iterdir()
+    if p.is_dir() and not p.name.startswith('_')
+)
+# e.g. 'infopro/resnet32_k16_softmax_cifar10.py'
+FILES = [
+    path.relative_to(CONFIGS).as_posix()
+    for method in METHODS
+    for path in sorted((CONFIGS / method).glob('*.py'))
+]
+WORD = '[a-z0-9-]+'
+NAME = re.compile(
+    r'((?P<model>deeplabv3|retinanet|(faster|mask)-rcnn)_)?'
+    rf'(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
+    rf'(_(?P<variant>(?!k\d+_){WORD}))?_(?P<dataset>(?!k\d+$){WORD})'
+)
+
+
+def parse(path: str) -> Optional[re.Match]:
+    """The parts of a config's name; None if it is no such name."""
+    return NAME.fullmatch(Path(path).stem)
+
+
+def most_local_modules() -> list[str]:
+    """Of the configs that differ in K alone, the one with the largest K."""
+    best = {}
+    for path in FILES:
+        parts = parse(path).groupdict()
+        k = int(parts.pop('k') or 0)
+        family = (Path(path).parent.name, *parts.values())
+        best[family] = max(best.get(family, (0, '')), (k, path))
+    return [path for _, path in best.values()]
