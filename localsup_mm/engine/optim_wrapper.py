@@ -1,16 +1,13 @@
 """mmengine's optimizer wrappers, with local backwards."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Optional, Union
 
 import torch
 from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
-from torch import Tensor, nn
 
-from ..hosts import adapted_compiled_ops
+from ..hosts import let_compiled_ops_take_bfloat16
 from ..upstream import set_scale_update
 from .local_backward import LocalBackwardMixin
 from .module_step import check_settings
@@ -57,7 +54,7 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
 
     All local losses and the last module's share one loss scale. On a CPU,
     where the host refuses, it runs in bfloat16 without a loss scale. mmcv's
-    compiled ops, which know no bfloat16, run in float32.
+    compiled ops, none of which knows bfloat16, then run in float32.
 
     Args:
         loss_scale (str | float | dict): ``'dynamic'``, a fixed scale, or
@@ -84,20 +81,11 @@ class LocalAmpOptimWrapper(LocalBackwardMixin, AmpOptimWrapper):
             self._init_on_cpu(dtype, **kwargs)
         else:
             super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+        if self.cast_dtype == torch.bfloat16:
+            let_compiled_ops_take_bfloat16()
         self.step_each_module = step_each_module
         if step_each_module:
             check_settings(self)
-
-    @contextmanager
-    def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Enter autocast, too; see :class:`LocalBackwardMixin`."""
-        with adapted_compiled_ops(), super().optim_context(model):
-            yield
-
-    def backward(self, loss: Tensor, **kwargs) -> None:
-        """As the host."""
-        with adapted_compiled_ops():
-            super().backward(loss, **kwargs)
 
     def _init_on_cpu(
         self, dtype: Optional[Union[str, torch.dtype]], **kwargs

@@ -8,7 +8,10 @@ from .activation_checkpointing import (
     set_checkpoints,
 )
 from .build import build_part
-from .compiled_ops import adapted_compiled_ops
+from .compiled_ops import (
+    adapted_compiled_ops,
+    let_compiled_ops_take_bfloat16,
+)
 from .data_samples import find_annotations, find_data_samples
 from .default_aux_nets import default_aux_nets, find_num_classes
 from .image_size import find_image_size, parse_image_size
@@ -26,6 +29,7 @@ __all__ = [
     'find_num_classes',
     'is_checkpointed',
     'let_checkpoint',
+    'let_compiled_ops_take_bfloat16',
     'parse_image_size',
     'read_training',
     'set_checkpoints',

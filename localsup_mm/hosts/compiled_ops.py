@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-__all__ = ['adapted_compiled_ops']
+__all__ = ['adapted_compiled_ops', 'let_compiled_ops_take_bfloat16']
 
 
 @contextmanager
@@ -27,23 +27,40 @@ def adapted_compiled_ops() -> Iterator[None]:
     Yields:
         None: While they do.
     """
-    extension = sys.modules.get('mmcv._ext')
-    ops = (
-        {
-            name: op
-            for name, op in vars(extension).items()
-            if callable(op) and not name.startswith('_')
-        }
-        if extension
-        else {}
-    )
-    for name, op in ops.items():
-        setattr(extension, name, partial(_run, op))
+    replaced = _adapt()
     try:
         yield
     finally:
-        for name, op in ops.items():
-            setattr(extension, name, op)
+        for name, op in replaced.items():
+            setattr(sys.modules['mmcv._ext'], name, op)
+
+
+def let_compiled_ops_take_bfloat16() -> None:
+    """Let mmcv's compiled ops run in bfloat16 from now on.
+
+    This is for training in bfloat16: no op of mmcv is written for it, on a
+    CPU or on a GPU. Tensors of other dtypes go straight to the op. It changes
+    the ops of this process; a second call does nothing. mmcv's ops have to be
+    imported before, as they are once a model that uses them is built.
+    """
+    _adapt()
+
+
+def _adapt() -> dict[str, Callable]:
+    """Replace the ops that are not replaced yet, and return these."""
+    extension = sys.modules.get('mmcv._ext')
+    if extension is None:
+        return {}
+    ops = {
+        name: op
+        for name, op in vars(extension).items()
+        if callable(op)
+        and not name.startswith('_')
+        and not isinstance(op, partial)
+    }
+    for name, op in ops.items():
+        setattr(extension, name, partial(_run, op))
+    return ops
 
 
 def _run(op: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -55,6 +72,8 @@ def _run(op: Callable, *args: Any, **kwargs: Any) -> Any:
         copies = {
             t: t.detach().float() for t in tensors if t.dtype == torch.bfloat16
         }
+    if not copies:
+        return op(*args, **kwargs)
     args, kwargs = tree_map_only(
         Tensor, lambda t: copies.get(t, t), (args, kwargs)
     )

@@ -1,5 +1,7 @@
 """Compiled ops of mmcv on fake tensors and in bfloat16."""
 
+from functools import partial
+
 import pytest
 import torch
 from mmcv import _ext
@@ -11,10 +13,28 @@ from mmcv.ops import (
 )
 from torch import nn
 
-from localsup_mm.hosts import adapted_compiled_ops
+from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
+from localsup_mm.hosts import (
+    adapted_compiled_ops,
+    let_compiled_ops_take_bfloat16,
+)
 from localsup_mm.tracing import trace_backbone
 
 BOXES = torch.tensor([[0.0, 0, 8, 8], [0, 0, 8, 7], [8, 8, 16, 16]])
+SCORES = torch.tensor([0.5, 1.0, 0.75])
+
+
+@pytest.fixture(autouse=True)
+def before():
+    """The ops as mmcv brings them, and again behind each test."""
+    found = dict(vars(_ext))
+    plain = {
+        name: op.args[0] if isinstance(op, partial) else op
+        for name, op in found.items()
+    }
+    vars(_ext).update(plain)
+    yield plain
+    vars(_ext).update(found)
 
 
 @pytest.mark.parametrize('conv', [DeformConv2dPack, ModulatedDeformConv2dPack])
@@ -35,10 +55,9 @@ def test_deformable_convs_are_traced(conv):
 
 
 def test_nms_in_bfloat16():
-    scores = torch.tensor([0.5, 1.0, 0.75])
     with adapted_compiled_ops():
-        _, kept = nms(BOXES, scores.bfloat16(), 0.5)
-    assert kept.tolist() == nms(BOXES, scores, 0.5)[1].tolist() == [1, 2]
+        _, kept = nms(BOXES, SCORES.bfloat16(), 0.5)
+    assert kept.tolist() == nms(BOXES, SCORES, 0.5)[1].tolist() == [1, 2]
 
 
 def test_roi_align_in_bfloat16():
@@ -59,9 +78,48 @@ def test_roi_align_in_bfloat16():
     )
 
 
-def test_ops_come_back():
-    before = dict(vars(_ext))
+def test_ops_come_back(before):
     with pytest.raises(ZeroDivisionError), adapted_compiled_ops():
         assert _ext.nms is not before['nms']
         raise ZeroDivisionError
     assert vars(_ext) == before
+
+
+def test_no_op_is_adapted_twice(before):
+    let_compiled_ops_take_bfloat16()
+    once = dict(vars(_ext))
+    assert once['nms'].args == (before['nms'],)
+    let_compiled_ops_take_bfloat16()
+    assert vars(_ext) == once
+    with adapted_compiled_ops():
+        assert vars(_ext) == once
+    assert vars(_ext) == once
+    _, kept = nms(BOXES, SCORES.bfloat16(), 0.5)
+    assert kept.tolist() == [1, 2]
+
+
+def test_other_dtypes_are_not_copied(monkeypatch):
+    """The op gets the tensors of its caller themselves."""
+    given = []
+    monkeypatch.setattr(_ext, 'nms', lambda *args: given.extend(args))
+    let_compiled_ops_take_bfloat16()
+    for dtype, is_same in (
+        (torch.float16, True),
+        (torch.float64, True),
+        (torch.bfloat16, False),
+    ):
+        scores = SCORES.to(dtype)
+        given.clear()
+        _ext.nms(BOXES, scores, 0.5)
+        assert given[0] is BOXES
+        assert (given[1] is scores) == is_same
+
+
+def test_only_training_in_bfloat16_adapts_them(before):
+    model = nn.Conv2d(3, 4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    LocalOptimWrapper(optimizer=optimizer)
+    assert vars(_ext) == before
+    # on a CPU; on a GPU it is float16 by default
+    LocalAmpOptimWrapper(optimizer=optimizer)
+    assert _ext.nms.args == (before['nms'],)
