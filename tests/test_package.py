@@ -52,6 +52,21 @@ def test_hosts_are_imported_in_their_room_only():
         assert not tops & HOSTS, path
 
 
+def test_hosts_are_named_in_their_room_only():
+    """In code; examples in messages and docstrings may name them."""
+    for path in ROOT.rglob('*.py'):
+        room = path.parent.relative_to(ROOT).as_posix()
+        if room == 'hosts' or room in OPT_IN:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            text = getattr(node, 'value', None)
+            name = getattr(node, 'id', getattr(node, 'attr', None))
+            if isinstance(text, str):
+                name = re.match(r'(\w*)([.:]\S+)?$', text)
+                name = name and name[1]
+            assert name not in HOSTS, f'{path}:{node.lineno}'
+
+
 def test_the_package_depends_on_little():
     allowed = {'torch', 'mmengine', 'numpy', 'localsup_mm', *HOSTS}
     for path in ROOT.rglob('*.py'):

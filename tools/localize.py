@@ -22,14 +22,13 @@ from workload_arguments import add_workload_arguments, read_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.hosts import (
-    default_aux_nets,
+    METHODS,
     find_checkpoint_argument,
-    find_num_classes,
+    find_host,
     read_training,
 )
 from localsup_mm.planning import Planner
 
-METHODS = ('infopro', 'greedy', 'dgl', 'contsup')
 _AMP = 'AmpOptimWrapper'
 OPTIM_WRAPPERS = {
     'OptimWrapper': 'LocalOptimWrapper',
@@ -88,54 +87,6 @@ def check_config(cfg: Config, name: str) -> None:
             f'`optim_wrapper` should be one of {list(OPTIM_WRAPPERS)}, but '
             f'got {kind!r} in {name!r}. Set another one in the config first.'
         )
-
-
-def make_aux_nets(
-    cfg: Config, method: str, image_size: Sequence[int]
-) -> tuple[list[dict], Optional[dict]]:
-    """Aux nets and context of a method.
-
-    Args:
-        cfg (Config): Of a host.
-        method (str): One of ``METHODS``.
-        image_size (Sequence[int]): H and W, in pixels.
-
-    Returns:
-        tuple[list[dict], Optional[dict]]: Arguments of
-        :func:`expand_local_modules` from large to small aux nets, and
-        ``context_supply``.
-
-    Raises:
-        ValueError: If the method has no aux nets for the host's task.
-    """
-    sizes = default_aux_nets(cfg, image_size)
-    if method == 'infopro':
-        # lambda_1 falls with depth, as in the published settings
-        weights = [[1.5, 1.0], [0.5, 1.0]]
-        return [dict(nets, loss_weights=weights) for nets in sizes], None
-    for aux_nets in sizes:
-        del aux_nets['decoder']
-    if method == 'greedy':
-        return sizes, None
-    is_classification = cfg.default_scope == 'mmpretrain'
-    if method == 'contsup':
-        # on large images an encoder pools before its wide conv
-        return sizes, dict(mode='r1e', pool_first=not is_classification)
-    if not is_classification:
-        raise ValueError(
-            "`--method` should be 'infopro', 'greedy' or 'contsup' for "
-            f"{cfg.default_scope}, but got 'dgl', whose aux nets classify "
-            'images. Choose one of those.'
-        )
-    aux_nets = dict(
-        aux_neck=dict(type='MLPSRNeck', num_convs=3, num_fcs=3),
-        aux_head=dict(
-            type='mmpretrain.LinearClsHead',
-            num_classes=find_num_classes(cfg),
-            loss=dict(type='mmpretrain.CrossEntropyLoss'),
-        ),
-    )
-    return [aux_nets], None
 
 
 def make_optim_wrapper(cfg: Config, args: argparse.Namespace) -> dict:
@@ -232,7 +183,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = read_training(args.config)
     check_config(cfg, args.config)
     workload = read_arguments(cfg, args)
-    aux_nets, context_supply = make_aux_nets(
+    aux_nets, context_supply = find_host(cfg).make_aux_nets(
         cfg, args.method, workload.input_shape[2:]
     )
     backbone = {}

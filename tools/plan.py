@@ -20,7 +20,7 @@ from mmengine.registry import DefaultScope
 from workload_arguments import add_workload_arguments, read_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
-from localsup_mm.hosts import default_aux_nets, read_training
+from localsup_mm.hosts import find_host, read_training
 from localsup_mm.planning import CONDITIONS, Planner
 
 # where the local modules of a config differ, and what is not planned with
@@ -51,7 +51,7 @@ def find_aux_nets(
     """
     rule = cfg.model.backbone.get('local_modules')
     if not rule:
-        return default_aux_nets(cfg, image_size)
+        return find_host(cfg).make_default_aux_nets(cfg, image_size)
     if not isinstance(rule, dict):
         rule = rule[0]
     rule = {key: value for key, value in rule.items() if key not in LEFT_OUT}

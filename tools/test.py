@@ -13,6 +13,7 @@ from run_arguments import merge_run_arguments, parse_run_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.engine import check_data, check_weights, read_checkpoint
+from localsup_mm.hosts import find_host
 from localsup_mm.planning import resolve_auto
 
 
@@ -62,23 +63,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         if args.show_dir:
             cfg.visualizer.save_dir = args.show_dir
     if args.out is not None:
-        save_predictions(cfg, args.out)
-
-
-def save_predictions(cfg: Config, out: str) -> None:
-    """Segmentation metrics write images; others are dumped to a file."""
-    evaluator = cfg.test_evaluator
-    if isinstance(evaluator, dict) and evaluator.type == 'IoUMetric':
-        evaluator.update(output_dir=out, keep_results=True)
-        return
-    if not out.endswith(('.pkl', '.pickle')):
-        raise ValueError(
-            f'`--out` should be a .pkl file, but got {out!r}. '
-            'Only segmentation writes a folder of images.'
-        )
-    dump = dict(type='DumpResults', out_file_path=out)
-    evaluators = evaluator if isinstance(evaluator, list) else [evaluator]
-    cfg.test_evaluator = [*evaluators, dump]
+        find_host(cfg).save_predictions(cfg, args.out)
 
 
 def use_tta(cfg: Config) -> None:

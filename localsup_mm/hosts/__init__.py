@@ -1,5 +1,6 @@
 """Everything that knows mmseg, mmdet, mmpretrain or mmcv by name."""
 
+from . import mmdet, mmpretrain, mmseg
 from .activation_checkpointing import (
     find_checkpoint_argument,
     find_checkpoints,
@@ -8,29 +9,44 @@ from .activation_checkpointing import (
     set_checkpoints,
 )
 from .build import build_part
+from .check_dataset import check_dataset
 from .compiled_ops import (
     adapted_compiled_ops,
     let_compiled_ops_take_bfloat16,
 )
-from .data_samples import find_annotations, find_data_samples
-from .default_aux_nets import default_aux_nets, find_num_classes
-from .image_size import find_image_size, parse_image_size
+from .head_loss import compute_head_loss
+from .host import METHODS, Host
+from .image_size import parse_image_size
+from .known_hosts import (
+    find_head_names,
+    find_host,
+    register_host,
+)
+from .label_maps import subsample_labels
+from .loss_weight import weigh_losses
 from .read_config import read_training
 
 __all__ = [
+    'METHODS',
+    'Host',
     'adapted_compiled_ops',
     'build_part',
-    'default_aux_nets',
-    'find_annotations',
+    'check_dataset',
+    'compute_head_loss',
     'find_checkpoint_argument',
     'find_checkpoints',
-    'find_data_samples',
-    'find_image_size',
-    'find_num_classes',
+    'find_head_names',
+    'find_host',
     'is_checkpointed',
     'let_checkpoint',
     'let_compiled_ops_take_bfloat16',
+    'mmdet',
+    'mmpretrain',
+    'mmseg',
     'parse_image_size',
     'read_training',
+    'register_host',
     'set_checkpoints',
+    'subsample_labels',
+    'weigh_losses',
 ]

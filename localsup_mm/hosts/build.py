@@ -8,13 +8,9 @@ from typing import Any, Optional, get_origin
 from mmengine.registry import MODELS
 from torch import nn
 
-__all__ = ['build_part']
+from .known_hosts import known_hosts
 
-_DISTRIBUTIONS = {
-    'mmseg': 'mmsegmentation',
-    'mmdet': 'mmdet',
-    'mmpretrain': 'mmpretrain',
-}
+__all__ = ['build_part']
 
 
 def build_part(
@@ -93,11 +89,15 @@ def _fill(cfg: dict, key: str, expected: Any, argument: str) -> None:
 
 
 def _check_host(name: str) -> None:
-    host = name.split('.')[0]
-    if host in _DISTRIBUTIONS and importlib.util.find_spec(host) is None:
+    scope = name.split('.')[0]
+    host = known_hosts().get(scope)
+    # what has no distribution registered itself, so that it is there
+    if host is None or host.distribution is None:
+        return
+    if importlib.util.find_spec(scope) is None:
         raise ImportError(
             '`type` should name a part of an installed package, but got '
-            f'{name!r}. Run: pip install {_DISTRIBUTIONS[host]}'
+            f'{name!r}. Run: pip install {host.distribution}'
         )
 
 

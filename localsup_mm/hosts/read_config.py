@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
-from .data_samples import HOSTS
+from .known_hosts import find_host, known_hosts
 
 __all__ = ['read_training']
 
@@ -26,20 +26,17 @@ def read_training(path: str) -> Config:
     """
     if '::' in path:
         host = path.split('::')[0]
-        if host not in HOSTS:
+        hosts = tuple(known_hosts())
+        if host not in hosts:
             raise ValueError(
-                f'`config` should be of one of {HOSTS}, but got {path!r}. '
+                f'`config` should be of one of {hosts}, but got {path!r}. '
                 'Name a config of theirs, or a file.'
             )
         cfg = _read_host_config(path)
     else:
         cfg = Config.fromfile(path)
-    host = cfg.get('default_scope')
-    if host not in HOSTS:
-        raise ValueError(
-            f'`default_scope` should be one of {HOSTS}, but got {host!r} in '
-            f'{path!r}. Choose a config of one of these hosts.'
-        )
+    # its custom_imports, which may add a host, are done by now
+    find_host(cfg)
     if 'backbone' not in cfg.get('model', {}) or 'optim_wrapper' not in cfg:
         raise ValueError(
             '`config` should have model.backbone and optim_wrapper, but got '

@@ -20,7 +20,7 @@ def build_host_model(
     """Build the model of a config, on the CPU and for one process.
 
     Args:
-        cfg (Config): Of mmseg, mmdet or mmpretrain; it is not changed.
+        cfg (Config): The config of a training; it is not changed.
         with_cp (bool, optional): Whether the backbone is told to checkpoint;
             if not, no layer does. Defaults to None: as the config says.
         is_local (bool): Whether with its local modules, if it has some.

@@ -12,8 +12,7 @@ from mmengine.registry import OPTIMIZERS
 from torch import nn
 from torch.optim import Optimizer
 
-from ..hosts import find_annotations, find_data_samples, find_image_size
-from ..hosts.data_samples import DATA_DEPENDENT
+from ..hosts import find_host
 from .build_model import build_host_model
 from .fake_step import depends_on_data
 from .workload import Workload
@@ -33,12 +32,12 @@ def read_workload(
     """Read what a config trains.
 
     Args:
-        cfg (Config): Of mmseg, mmdet or mmpretrain, locally supervised or
-            not; it is not changed.
+        cfg (Config): The config of a training, locally supervised or not;
+            it is not changed.
         batch_size (int, optional): B, on one device. Defaults to None: that
             of ``train_dataloader``.
         image_size (tuple[int, int], optional): H and W, in pixels. Defaults
-            to None: see :func:`find_image_size`.
+            to None: see :meth:`Host.find_image_size`.
         amp (bool, optional): Mixed precision. Defaults to None: as
             ``optim_wrapper`` says.
         with_cp (bool, optional): See :func:`build_host_model`. Defaults to
@@ -54,11 +53,10 @@ def read_workload(
     Raises:
         ValueError: If the config does not say what is needed.
     """
-    host = cfg.get('default_scope')
-    make_data_samples = find_data_samples(host, find_annotations(cfg))
+    host = find_host(cfg)
     wrapper = cfg.optim_wrapper
     model = build_host_model(cfg, with_cp, is_local)
-    height, width = image_size or find_image_size(cfg)
+    height, width = image_size or host.find_image_size(cfg)
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1) or 1
     size = (math.ceil(side / divisor) * divisor for side in (height, width))
     if batch_size is None:
@@ -77,14 +75,14 @@ def read_workload(
     workload = Workload(
         model,
         (batch_size, 3, *size),
-        make_data_samples,
+        partial(host.make_data_samples, cfg),
         partial(_build_optimizer, wrapper.optimizer),
         # as large as float16, which lacks ops on a CPU
         torch.bfloat16 if amp else None,
         step_each_module=step_each_module,
         accumulates=wrapper.get('accumulative_counts', 1) > 1,
     )
-    is_data_dependent = host in DATA_DEPENDENT or depends_on_data(workload)
+    is_data_dependent = host.reads_values or depends_on_data(workload)
     if is_data_dependent:
         _init_heads(model)
     return replace(workload, is_data_dependent=is_data_dependent)

@@ -1,16 +1,14 @@
 """The losses that one local module learns from."""
 
-import inspect
 import math
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from mmengine.model import BaseModule, ModuleList
-from mmengine.structures import PixelData
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ..hosts import build_part
+from ..hosts import build_part, compute_head_loss, subsample_labels
 from ..tracing import Boundary
 
 __all__ = ['LocalModule']
@@ -182,10 +180,15 @@ class LocalModule(BaseModule):
             tapped = (*pyramid, *feats)
             if self.aux_neck is not None:
                 tapped = self.aux_neck(tapped)
-            samples = _thin_out(data_samples, self.label_stride)
+            samples = subsample_labels(data_samples, self.label_stride)
             several = isinstance(self.aux_head, ModuleList)
             for head in self.aux_head if several else [self.aux_head]:
-                new = _head_loss(head, tapped, samples)
+                found = compute_head_loss(head, tapped, samples)
+                # 'loss' is the host's name for the sum, in the log
+                new = {
+                    'loss_task' if key == 'loss' else key: value
+                    for key, value in found.items()
+                }
                 if not losses.keys().isdisjoint(new):
                     raise ValueError(
                         '`aux_head` should have heads whose losses have '
@@ -209,36 +212,3 @@ def _find_levels(
         for stride, i in sorted(last.items())
         if min_stride <= stride < boundary.stride
     )
-
-
-def _head_loss(head: nn.Module, feats: tuple, data_samples: Any) -> dict:
-    kwargs = {}
-    # mmseg's heads want their train_cfg as well, which they do not read
-    if 'train_cfg' in inspect.signature(head.loss).parameters:
-        kwargs['train_cfg'] = None
-    losses = head.loss(feats, data_samples, **kwargs)
-    # 'loss' is the host's name for the sum, in the log
-    return {
-        'loss_task' if key == 'loss' else key: value
-        for key, value in losses.items()
-    }
-
-
-def _thin_out(data_samples: Any, stride: int) -> Any:
-    """Label maps of every stride-th pixel, the middle one of each square."""
-    if stride == 1:
-        return data_samples
-    thinned = []
-    for sample in data_samples:
-        if not hasattr(sample, 'gt_sem_seg'):
-            raise ValueError(
-                '`label_stride` should be 1 where labels are no label maps, '
-                f'but got {stride} and {type(sample).__name__} without '
-                'gt_sem_seg. Leave it out.'
-            )
-        label = sample.gt_sem_seg.data[..., stride // 2 :: stride, :]
-        label = label[..., stride // 2 :: stride]
-        thin = type(sample)(metainfo=sample.metainfo)
-        thin.gt_sem_seg = PixelData(data=label)
-        thinned.append(thin)
-    return thinned

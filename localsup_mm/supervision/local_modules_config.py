@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
+from ..hosts import weigh_losses
 from .published_settings import LOSS_WEIGHTS, PARTITIONS, find_setting
 
 __all__ = ['expand_local_modules', 'list_local_modules', 'to_rule']
@@ -126,8 +127,8 @@ def expand_local_modules(
                 first * (1 - ratio) + last * ratio
                 for first, last in zip(*loss_weights)
             )
-            parts['decoder'] = _weigh(parts['decoder'], lambda_1)
-            parts['aux_head'] = _weigh(parts['aux_head'], lambda_2)
+            parts['decoder'] = weigh_losses(parts['decoder'], lambda_1)
+            parts['aux_head'] = weigh_losses(parts['aux_head'], lambda_2)
             if parts['aux_head'] is None:
                 parts['aux_neck'] = None
         local_modules.append(dict(boundary=boundary, **parts, **options))
@@ -164,26 +165,3 @@ def _find_boundaries(
             f'{num_local_modules!r}. Leave it out.'
         )
     return list(boundaries)
-
-
-def _weigh(
-    part: Union[dict, Sequence[dict], None], weight: float
-) -> Union[dict, Sequence[dict], None]:
-    """Give a part's losses their weight; None if that is 0."""
-    if part is None or weight == 0:
-        return None
-    if not isinstance(part, dict):
-        return [_weigh(head, weight) for head in part]
-    # where the hosts keep it: mmpretrain's heads, mmseg's, mmdet's, ours
-    losses = [
-        value
-        for key, value in part.items()
-        if key.startswith('loss') and isinstance(value, dict)
-    ]
-    for loss in losses:
-        # of several, each keeps its share
-        share = loss.get('loss_weight', 1.0) if len(losses) > 1 else 1.0
-        loss['loss_weight'] = weight * share
-    if not losses:
-        part['loss_weight'] = weight
-    return part

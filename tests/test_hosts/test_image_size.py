@@ -4,7 +4,8 @@ import pytest
 from mmengine.config import Config
 from processes import ROOT
 
-from localsup_mm.hosts import find_image_size, parse_image_size, read_training
+from localsup_mm.hosts import find_host, parse_image_size, read_training
+from localsup_mm.hosts.image_size import find_image_size
 
 
 @pytest.mark.parametrize('size', ['512', '0x512', '512x', '512x1024x3'])
@@ -41,7 +42,8 @@ def load(path):
     ],
 )
 def test_image_size(path, size):
-    assert find_image_size(load(path)) == size
+    cfg = load(path)
+    assert find_host(cfg).find_image_size(cfg) == size
 
 
 def test_no_image_size():

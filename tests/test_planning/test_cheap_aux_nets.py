@@ -4,7 +4,7 @@ import pytest
 from mmengine.registry import DefaultScope
 from processes import ROOT
 
-from localsup_mm.hosts import default_aux_nets, read_training
+from localsup_mm.hosts import find_host, read_training
 from localsup_mm.planning import Planner
 from localsup_mm.simulation import read_workload
 
@@ -16,7 +16,8 @@ def make_planner(config, image_size=None, batch_size=None):
         config = str(ROOT / 'configs' / config)
     cfg = read_training(config)
     workload = read_workload(cfg, batch_size, image_size)
-    sizes = default_aux_nets(cfg, workload.input_shape[2:])
+    image_size = workload.input_shape[2:]
+    sizes = find_host(cfg).make_default_aux_nets(cfg, image_size)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         planner = Planner(workload, sizes)
     return planner, sizes.index(planner.aux_nets)

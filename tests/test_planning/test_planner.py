@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from processes import ROOT
 
-from localsup_mm.hosts import default_aux_nets
+from localsup_mm.hosts import find_host
 from localsup_mm.metering import format_bytes, parse_bytes
 from localsup_mm.planning import Planner
 from localsup_mm.planning.search import find_choices
@@ -53,7 +53,7 @@ def _make_planner(config, options, **kwargs):
     cfg.merge_from_dict(json.loads(options))
     workload = read_workload(cfg, **kwargs)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return Planner(workload, default_aux_nets(cfg))
+        return Planner(workload, find_host(cfg).make_default_aux_nets(cfg))
 
 
 def make_planner(config, options=None, **kwargs):

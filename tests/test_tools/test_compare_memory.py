@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from functools import partial
 
 import mmseg
 import pytest
@@ -18,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from localsup_mm.hosts import (
     find_checkpoints,
-    find_data_samples,
+    find_host,
     is_checkpointed,
 )
 from localsup_mm.metering import LiveBytes, MacCounter
@@ -186,7 +187,7 @@ def test_segmentor_on_fake_tensors(write, tmp_path):
         Workload(
             model,
             (2, 3, 64, 64),
-            find_data_samples('mmseg'),
+            partial(find_host('mmseg').make_data_samples, read_config(path)),
             lambda params: torch.optim.SGD(params, lr=0.01, momentum=0.9),
         )
     )

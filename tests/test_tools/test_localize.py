@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from processes import ROOT, read_scalars, run_tool
 from torch.utils.data import Dataset
 
-from localsup_mm.hosts import find_annotations, find_data_samples
+from localsup_mm.hosts import find_host
 
 sys.path.insert(0, str(ROOT / 'tools'))
 
@@ -60,10 +60,11 @@ class NoiseDataset(Dataset):
 
     metainfo = {}
 
-    def __init__(self, host, annotations, size):
+    def __init__(self, config, size):
         self.size = size
-        make = find_data_samples(host, annotations)
-        self.data_samples = make((4, 3, size, size))
+        cfg = Config.fromfile(config)
+        shape = (4, 3, size, size)
+        self.data_samples = find_host(cfg).make_data_samples(cfg, shape)
 
     def __len__(self):
         return len(self.data_samples)
@@ -75,12 +76,7 @@ class NoiseDataset(Dataset):
 
 def train_two_iterations(cfg, size, work_dir):
     cfg.work_dir = str(work_dir)
-    dataset = dict(
-        type='NoiseDataset',
-        host=cfg.default_scope,
-        annotations=find_annotations(cfg),
-        size=size,
-    )
+    dataset = dict(type='NoiseDataset', config=cfg.filename, size=size)
     cfg.train_dataloader = dict(
         batch_size=2,
         num_workers=0,

@@ -48,7 +48,7 @@ from training_methods import (
 
 from localsup_mm.hosts import (
     find_checkpoints,
-    find_image_size,
+    find_host,
     parse_image_size,
 )
 from localsup_mm.hosts.activation_checkpointing import CHECKPOINT_FLAGS
@@ -201,7 +201,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         'cudnn_benchmark', False
     )
     num_images = args.batch or cfg.train_dataloader.batch_size
-    size = args.size or find_image_size(cfg)
+    size = args.size or find_host(cfg).find_image_size(cfg)
     amp = args.amp or 'Amp' in str(cfg.optim_wrapper.get('type'))
     methods = choose_methods(derive_methods(cfg), args.methods)
     notes = find_notes(methods)

@@ -11,7 +11,7 @@ from torch import nn
 from training_cost import predict_cost
 from training_methods import Method, to_end_to_end
 
-from localsup_mm.hosts import find_image_size
+from localsup_mm.hosts import find_host
 from localsup_mm.metering import MacCounter
 
 
@@ -56,7 +56,7 @@ def measure_cost(cfg: Config) -> Cost:
     init_default_scope(cfg.default_scope)
     cfg = copy.deepcopy(cfg)
     cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    image = (3, *find_image_size(cfg))
+    image = (3, *find_host(cfg).find_image_size(cfg))
     return Cost(
         *count_at_inference(cfg.model, image),
         *count_at_inference(to_end_to_end(cfg).model, image),

@@ -3,7 +3,7 @@
 import torch
 from mmengine.config import Config
 
-from localsup_mm.hosts import find_annotations, find_data_samples
+from localsup_mm.hosts import find_host
 
 
 def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:
@@ -19,10 +19,7 @@ def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:
         ``data_samples``.
     """
     shape = (num_images, 3, *size)
-    make_data_samples = find_data_samples(
-        cfg.default_scope, find_annotations(cfg)
-    )
     return dict(
         inputs=list(torch.randint(256, shape, dtype=torch.uint8)),
-        data_samples=make_data_samples(shape),
+        data_samples=find_host(cfg).make_data_samples(cfg, shape),
     )

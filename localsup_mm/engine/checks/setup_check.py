@@ -7,6 +7,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from ...errors import SetupError
+from ...hosts import find_head_names
 from ...supervision import (
     LocalModule,
     find_supervised_backbones,
@@ -95,26 +96,17 @@ def check_classes(model: nn.Module, metainfo: dict) -> None:
     classes = metainfo.get('classes') or metainfo.get('CLASSES')
     if not classes or isinstance(classes, str):
         return
+    heads = {'aux_head', *find_head_names()}
     for name, module in model.named_modules():
         number = getattr(module, 'num_classes', None)
         # one of several heads is called by its place among them
-        is_head = name.rstrip('.0123456789').rsplit('.', 1)[-1] in _HEADS
+        is_head = name.rstrip('.0123456789').rsplit('.', 1)[-1] in heads
         if is_head and isinstance(number, int) and number != len(classes):
             raise SetupError(
                 f'`num_classes` of {name} should be {len(classes)}, the '
                 f'number of classes of the data set, but got {number}. Set '
                 'it in the config of that head.'
             )
-
-
-_HEADS = (
-    'decode_head',
-    'auxiliary_head',
-    'head',
-    'bbox_head',
-    'mask_head',
-    'aux_head',
-)
 
 
 def check_batches(model: nn.Module, loader: DataLoader) -> None:

@@ -1,6 +1,4 @@
-"""Annotations of COCO that would train on something else, or on nothing."""
-
-import json
+"""Data sets that are not where a config says, of any host or of none."""
 
 import pytest
 from mmengine.config import Config
@@ -8,66 +6,38 @@ from mmengine.config import Config
 from localsup_mm.engine import check_data
 
 
-def loader(root, **kwargs):
+def make_loader(root, scope, **kwargs):
     dataset = dict(
-        type='CocoDataset',
+        type='ADE20KDataset',
         data_root=str(root),
-        ann_file='annotations/a.json',
-        data_prefix=dict(img='images'),
-        **kwargs,
+        data_prefix=dict(img_path='images'),
     )
-    return Config(
-        dict(default_scope='mmdet', train_dataloader=dict(dataset=dataset))
-    )
+    loader = dict(dataset=dict(dataset, **kwargs))
+    return Config(dict(default_scope=scope, train_dataloader=loader))
 
 
-@pytest.fixture
-def root(tmp_path):
+@pytest.mark.parametrize('scope', ['mmseg', 'mmengine', None])
+def test_missing_folder(tmp_path, scope):
+    cfg = make_loader(tmp_path, scope)
+    with pytest.raises(FileNotFoundError, match=r"images'\. Set data_root"):
+        check_data(cfg, 'train_dataloader')
     (tmp_path / 'images').mkdir()
-    (tmp_path / 'annotations').mkdir()
-    return tmp_path
+    check_data(cfg, 'train_dataloader')
 
 
-def write(root, categories, used):
-    content = dict(
-        images=[],
-        categories=[dict(id=i, name=n) for i, n in categories.items()],
-        annotations=[dict(category_id=i) for i in used],
+def test_data_set_inside_a_wrapper(tmp_path):
+    cfg = make_loader(tmp_path / 'no', 'mmseg')
+    inner = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=inner
     )
-    (root / 'annotations/a.json').write_text(json.dumps(content))
+    with pytest.raises(FileNotFoundError, match='no'):
+        check_data(cfg, 'train_dataloader')
+    check_data(cfg, 'val_dataloader')
 
 
-def test_missing_folder_says_what_to_download(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'(?s)nowhere.*train2017.zip'):
-        check_data(loader(tmp_path / 'nowhere'), 'train_dataloader')
-
-
-def test_missing_annotations_say_what_to_download(root):
-    with pytest.raises(
-        FileNotFoundError, match=r'(?s)a\.json.*annotations_trainval2017.zip'
-    ):
-        check_data(loader(root), 'train_dataloader')
-
-
-def test_category_that_the_file_does_not_list(root):
-    write(root, {1: 'person'}, [1, 7])
-    with pytest.raises(ValueError, match=r'category_id.*\[7\]'):
-        check_data(loader(root), 'train_dataloader')
-
-
-def test_category_that_the_data_set_does_not_know(root):
-    write(root, {1: 'person', 2: 'unicorn'}, [1, 2])
-    with pytest.raises(ValueError, match=r'unicorn.*metainfo=dict\(classes'):
-        check_data(loader(root), 'train_dataloader')
-    # listed, but never used
-    write(root, {1: 'person', 2: 'unicorn'}, [1])
-    check_data(loader(root), 'train_dataloader')
-
-
-def test_chosen_classes_may_leave_others_out(root):
-    write(root, {1: 'person', 2: 'unicorn'}, [1, 2])
-    chosen = loader(root, metainfo=dict(classes=('unicorn',)))
-    check_data(chosen, 'train_dataloader')
-    wrong = loader(root, metainfo=dict(classes=('Unicorn',)))
-    with pytest.raises(ValueError, match='should be classes'):
-        check_data(wrong, 'train_dataloader')
+def test_data_set_of_another_host(tmp_path):
+    """A host's name before the type counts more than the scope."""
+    cfg = make_loader(tmp_path, 'mmseg', type='mmdet.CocoDataset')
+    with pytest.raises(FileNotFoundError, match=r'train2017\.zip'):
+        check_data(cfg, 'train_dataloader')

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from cases import CASES, build_model
-from mmengine.config import Config
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch import nn
 from torch.utils.data import DataLoader
@@ -12,68 +11,9 @@ from localsup_mm import supervise_locally
 from localsup_mm.engine import (
     check_batches,
     check_classes,
-    check_data,
     prepare_model,
 )
 from localsup_mm.models import SupConHead
-
-CITYSCAPES = dict(
-    type='CityscapesDataset',
-    data_prefix=dict(
-        img_path='leftImg8bit/train', seg_map_path='gtFine/train'
-    ),
-)
-
-
-def loader(root, **kwargs):
-    dataset = dict(CITYSCAPES, data_root=str(root))
-    return Config(dict(train_dataloader=dict(dataset=dataset), **kwargs))
-
-
-def test_missing_data_says_what_to_run(tmp_path):
-    root = tmp_path / 'nowhere'
-    with pytest.raises(
-        FileNotFoundError, match=f'(?s){root}.*mini_cityscapes.py {root}'
-    ):
-        check_data(loader(root), 'train_dataloader')
-
-
-def test_missing_train_ids_say_what_to_run(tmp_path):
-    for folder in ('leftImg8bit/train', 'gtFine/train/aachen'):
-        (tmp_path / folder).mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match='csCreateTrainIdLabelImgs'):
-        check_data(loader(tmp_path), 'train_dataloader')
-    name = 'gtFine/train/aachen/a_000000_000000_gtFine_labelTrainIds.png'
-    (tmp_path / name).touch()
-    check_data(loader(tmp_path), 'train_dataloader')
-
-
-def test_data_set_inside_a_wrapper(tmp_path):
-    wrapped = dict(
-        type='RepeatDataset',
-        times=2,
-        dataset=dict(CITYSCAPES, data_root=str(tmp_path / 'no')),
-    )
-    cfg = Config(dict(train_dataloader=dict(dataset=wrapped)))
-    with pytest.raises(FileNotFoundError, match='no'):
-        check_data(cfg, 'train_dataloader')
-    check_data(cfg, 'val_dataloader')
-
-
-def test_other_data_set(tmp_path):
-    cfg = Config(
-        dict(
-            train_dataloader=dict(
-                dataset=dict(
-                    type='ADE20KDataset',
-                    data_root=str(tmp_path),
-                    data_prefix=dict(img_path='images'),
-                )
-            )
-        )
-    )
-    with pytest.raises(FileNotFoundError, match='Set data_root'):
-        check_data(cfg, 'train_dataloader')
 
 
 class Segmentor(nn.Module):
@@ -119,26 +59,6 @@ def test_unknown_normalization():
     )
     with pytest.raises(ValueError, match='Sequential has no data prepr'):
         prepare_model(net)
-
-
-def cifar(root, **kwargs):
-    dataset = dict(type='CIFAR10', data_root=str(root), **kwargs)
-    loader = dict(dataset=dataset)
-    return Config(dict(train_dataloader=loader, default_scope='mmpretrain'))
-
-
-def test_data_set_that_downloads_itself_may_be_missing(tmp_path):
-    check_data(cifar(tmp_path / 'no'), 'train_dataloader')
-    with pytest.raises(FileNotFoundError, match='no'):
-        check_data(cifar(tmp_path / 'no', download=False), 'train_dataloader')
-
-
-def test_corrupt_file_is_named(tmp_path):
-    path = tmp_path / 'cifar-10-batches-py' / 'data_batch_3'
-    path.parent.mkdir()
-    path.write_bytes(b'truncated')
-    with pytest.raises(ValueError, match=f'{path}.*md5.*delete it'):
-        check_data(cifar(tmp_path), 'train_dataloader')
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The losses of aux heads, each computed as its host does."""
+
+from typing import Any, Optional
+
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from .host import Host
+from .known_hosts import known_hosts
+
+__all__ = ['compute_head_loss']
+
+
+def compute_head_loss(
+    head: nn.Module, feats: tuple, data_samples: Any
+) -> dict:
+    """Compute the losses of an aux head.
+
+    Args:
+        head (nn.Module): A head of any host or of this package.
+        feats (tuple[Tensor]): What the head takes.
+        data_samples (Any): Labels of the batch.
+
+    Returns:
+        dict: The losses, and what else the head logs.
+    """
+    host = _find_owner(head)
+    if host is None:
+        return head.loss(feats, data_samples)
+    return host.compute_head_loss(head, feats, data_samples)
+
+
+def _find_owner(head: nn.Module) -> Optional[Host]:
+    """The host whose package has the class of a head, or a base of it.
+
+    A head of no host's package is one of the network that is trained.
+    """
+    hosts = known_hosts()
+    for cls in type(head).__mro__:
+        package = cls.__module__.split('.')[0]
+        if package in hosts:
+            return hosts[package]
+    scope = DefaultScope.get_current_instance()
+    return hosts.get(scope.scope_name) if scope else None

@@ -1,0 +1,182 @@
+"""MMDetection."""
+
+import json
+import os.path as osp
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.structures import InstanceData, PixelData
+
+from .aux_nets import make_decoder
+from .dataset_files import check_folders, find_dataset_class
+from .host import Host
+from .image_size import find_transforms
+from .known_hosts import register_host
+from .metainfo import make_metainfo
+
+__all__ = ['MMDetection', 'find_annotations']
+
+# of an image; more of them take more memory in assigners
+_NUM_BOXES = 32
+_COCO = (
+    'Download train2017.zip, val2017.zip and annotations_trainval2017.zip '
+    'from https://cocodataset.org/#download and unpack them there, or set '
+    'data_root to where they are.'
+)
+
+
+@register_host
+class MMDetection(Host):
+    """Detection: boxes, and for some networks masks or a label map."""
+
+    scope = 'mmdet'
+    distribution = 'mmdet'
+    head_names = ('bbox_head', 'mask_head')
+    result_heads = ('roi_head.bbox_head', 'bbox_head', 'panoptic_head')
+    # detectors assign boxes by the values that they predict
+    reads_values = True
+
+    def make_data_sample(self, cfg: Config, size: tuple[int, int]) -> Any:
+        """Make 32 boxes of several sizes, and what else the config loads."""
+        from mmdet.structures import DetDataSample
+        from mmdet.structures.mask import BitmapMasks
+
+        annotations = find_annotations(cfg)
+        instances = InstanceData(
+            bboxes=_make_boxes(*size),
+            labels=torch.zeros(_NUM_BOXES, dtype=torch.long),
+        )
+        if 'mask' in annotations:
+            masks = np.ones((_NUM_BOXES, *size), dtype=np.uint8)
+            instances.masks = BitmapMasks(masks, *size)
+        sample = DetDataSample(
+            gt_instances=instances,
+            ignored_instances=InstanceData(
+                bboxes=torch.zeros(0, 4),
+                labels=torch.zeros(0, dtype=torch.long),
+            ),
+            metainfo=make_metainfo(size),
+        )
+        if 'seg' in annotations:
+            labels = torch.zeros(1, *size, dtype=torch.long)
+            sample.gt_sem_seg = PixelData(sem_seg=labels)
+        return sample
+
+    def make_aux_net(
+        self, width: int, stride: int, num_classes: int
+    ) -> dict[str, Any]:
+        """Make a decoder and an ATSS head of one conv."""
+        return dict(
+            decoder=make_decoder(
+                (2 * width, width), stride, ignore_padding=True
+            ),
+            aux_neck=dict(type='ReductionNeck', out_channels=2 * width),
+            aux_head=dict(
+                type='mmdet.ATSSHead',
+                num_classes=num_classes,
+                feat_channels=2 * width,
+                stacked_convs=1,
+                # two channels a group, at any width
+                norm_cfg=dict(type='GN', num_groups=width, requires_grad=True),
+                anchor_generator=dict(
+                    type='AnchorGenerator',
+                    ratios=[1.0],
+                    octave_base_scale=8,
+                    scales_per_octave=1,
+                ),
+                loss_cls=dict(type='FocalLoss', use_sigmoid=True),
+                loss_bbox=dict(type='GIoULoss', loss_weight=2.0),
+                loss_centerness=dict(
+                    type='CrossEntropyLoss', use_sigmoid=True
+                ),
+                train_cfg=dict(
+                    assigner=dict(type='ATSSAssigner', topk=9),
+                    allowed_border=-1,
+                    pos_weight=-1,
+                    debug=False,
+                ),
+            ),
+            min_stride=stride,
+        )
+
+    def check_dataset(self, dataset: dict, loader: str) -> None:
+        """Check COCO's annotations besides the folders."""
+        name = str(dataset.get('type')).rsplit('.', 1)[-1]
+        if name != 'CocoDataset':
+            super().check_dataset(dataset, loader)
+            return
+        check_folders(dataset, loader, _COCO)
+        path = osp.join(dataset.get('data_root') or '', dataset['ann_file'])
+        if '://' in path:
+            return
+        if not osp.isfile(path):
+            raise FileNotFoundError(
+                f'`{loader}.dataset.ann_file` should be a file, but got '
+                f'{path!r}. {_COCO}'
+            )
+        cls = find_dataset_class(dataset, self.scope)
+        # who names the classes himself means to leave the others out
+        chosen = (dataset.get('metainfo') or {}).get('classes')
+        classes = chosen or cls.METAINFO['classes']
+        _check_categories(path, loader, classes, are_all=not chosen)
+
+
+def find_annotations(cfg: Config) -> tuple[str, ...]:
+    """Find what a detector's config loads besides boxes.
+
+    Args:
+        cfg (Config): The config of a training.
+
+    Returns:
+        tuple[str]: ``'mask'``, for each box, and ``'seg'``, a label map, as
+        far as they are loaded.
+    """
+    loaders = [t for t in find_transforms(cfg) if 'Annot' in str(t['type'])]
+    # the default of that for panoptic segmentation is to load both
+    return tuple(
+        name
+        for name in ('mask', 'seg')
+        if any(
+            t.get(f'with_{name}', 'Panoptic' in str(t['type']))
+            for t in loaders
+        )
+    )
+
+
+def _make_boxes(height: int, width: int) -> torch.Tensor:
+    # in a grid of 4 x 8, with sides from a twentieth to a half of the image
+    i = torch.arange(_NUM_BOXES)
+    left, top = i % 8 / 8 * width, i // 8 / 4 * height
+    side = 0.05 + 0.45 * i / (_NUM_BOXES - 1)
+    right = (left + side * width).clamp(max=width)
+    bottom = (top + side * height).clamp(max=height)
+    return torch.stack([left, top, right, bottom], 1)
+
+
+def _check_categories(
+    path: str, loader: str, classes: Collection[str], are_all: bool
+) -> None:
+    """Refuse categories of COCO that would be dropped without a word."""
+    with open(path) as file:
+        content = json.load(file)
+    names = {c['id']: c['name'] for c in content['categories']}
+    used = {a['category_id'] for a in content.get('annotations', [])}
+    unknown = sorted(used - names.keys())
+    if unknown:
+        raise ValueError(
+            f'`category_id` of the annotations in {path!r} should be one of '
+            f'its {len(names)} categories, but got {unknown[:5]}. Add them to '
+            "the file's categories, or remove these annotations."
+        )
+    found = {names[i] for i in used}
+    dropped = found - set(classes) if are_all else found.isdisjoint(classes)
+    if used and dropped:
+        raise ValueError(
+            f'`categories` of {path!r} should be classes of the data set, '
+            f'but got {sorted(found - set(classes))[:5]}. Set '
+            f'{loader}.dataset.metainfo=dict(classes=(...)) and num_classes '
+            'of the heads.'
+        )

@@ -1,0 +1,167 @@
+"""A host of one's own: one file, which its configs import."""
+
+import subprocess
+import sys
+
+import pytest
+from processes import ROOT, environment, read_scalars
+
+HOST = '''
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS, Registry
+from torch import nn
+from torch.utils.data import Dataset
+
+from localsup_mm.hosts import Host, register_host
+
+TOY_MODELS = Registry('model', parent=MODELS, scope='toy_host')
+TOY_DATASETS = Registry('dataset', parent=DATASETS, scope='toy_host')
+
+
+@TOY_DATASETS.register_module()
+class Noise(Dataset):
+    metainfo = dict(classes=('a', 'b', 'c'))
+
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return dict(inputs=torch.rand(3, *self.size), data_samples=i % 3)
+
+
+@TOY_MODELS.register_module()
+class ToyBackbone(nn.Sequential):
+    def __init__(self):
+        super().__init__(*(
+            nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())
+            for a, b in [(3, 8), (8, 16), (16, 32), (32, 32)]
+        ))
+
+
+@TOY_MODELS.register_module()
+class ToyHead(nn.Module):
+    """Its loss takes an argument that no other host's takes."""
+
+    def __init__(self, in_channels, num_classes, loss_weight=1.0):
+        super().__init__()
+        self.fc = nn.Linear(in_channels, num_classes)
+        self.num_classes = num_classes
+        self.loss_weight = loss_weight
+
+    def loss(self, feats, labels, smoothing):
+        loss = nn.functional.cross_entropy(
+            self.fc(feats[-1].mean((2, 3))),
+            labels,
+            label_smoothing=smoothing,
+        )
+        return dict(loss_toy=self.loss_weight * loss)
+
+
+@TOY_MODELS.register_module()
+class ToyModel(BaseModel):
+    def __init__(self, backbone, toy_head, data_preprocessor=None):
+        super().__init__(data_preprocessor)
+        self.backbone = MODELS.build(backbone)
+        self.toy_head = MODELS.build(toy_head)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        feats = (self.backbone(inputs),)
+        if mode != 'loss':
+            return feats
+        return self.toy_head.loss(feats, data_samples, 0.1)
+
+
+@register_host
+class ToyHost(Host):
+    scope = 'toy_host'
+    head_names = result_heads = ('toy_head',)
+
+    def make_data_sample(self, cfg, size):
+        return 0
+
+    def make_data_samples(self, cfg, shape):
+        return torch.zeros(shape[0], dtype=torch.long)
+
+    def find_image_size(self, cfg):
+        return tuple(cfg.train_dataloader.dataset.size)
+
+    def make_aux_net(self, width, stride, num_classes):
+        return dict(
+            decoder=dict(
+                type='ReconstructionDecoder', channels=(width,),
+                target_stride=stride, mean=[0.0] * 3, std=[255.0] * 3),
+            aux_head=dict(type='toy_host.ToyHead', num_classes=num_classes),
+            min_stride=stride,
+        )
+
+    def compute_head_loss(self, head, feats, data_samples):
+        return head.loss(feats, data_samples, smoothing=0.1)
+'''
+CONFIG = """
+default_scope = 'toy_host'
+custom_imports = dict(imports='toy_host')
+model = dict(
+    type='ToyModel',
+    backbone=dict(type='ToyBackbone'),
+    toy_head=dict(type='ToyHead', in_channels=32, num_classes=3))
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='Noise', size=(64, 64)))
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+log_processor = dict(by_epoch=False)
+"""
+
+
+def run(folder, tool, *args, succeeds=True):
+    env = environment()
+    env['PYTHONPATH'] += f':{folder}'
+    process = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=env,
+        timeout=300,
+        check=False,
+    )
+    assert (process.returncode == 0) == succeeds, process.stdout[-3000:]
+    return process.stdout
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """The host, a config of it, and the one written for local modules."""
+    folder = tmp_path_factory.mktemp('toy')
+    (folder / 'toy_host.py').write_text(HOST)
+    (folder / 'base.py').write_text(CONFIG)
+    words = ('--num-local-modules', '3', '-o', folder / 'my.py')
+    output = run(folder, 'localize.py', folder / 'base.py', *words)
+    assert 'planning for (2, 3, 64, 64)' in output
+    return folder
+
+
+def test_a_fourth_host_trains_by_local_losses(folder, tmp_path):
+    run(folder, 'train.py', folder / 'my.py', '--work-dir', tmp_path)
+    for key in ('local_0', 'local_1'):
+        assert len(read_scalars(tmp_path, f'{key}.loss_toy')) == 2
+        assert len(read_scalars(tmp_path, f'{key}.loss_recon')) == 2
+    assert len(read_scalars(tmp_path, 'loss_toy')) == 2
+
+
+def test_the_heads_of_a_fourth_host_are_checked(folder, tmp_path):
+    words = ('--work-dir', tmp_path, '--cfg-options')
+    output = run(
+        folder, 'train.py', folder / 'my.py', *words,
+        'model.toy_head.num_classes=4', succeeds=False,
+    )  # fmt: skip
+    assert '`num_classes` of toy_head should be 3' in output

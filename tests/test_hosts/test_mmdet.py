@@ -1,0 +1,102 @@
+"""What is special to MMDetection."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+
+from localsup_mm.engine import check_data
+from localsup_mm.hosts import find_host, read_training
+from localsup_mm.hosts.mmdet import find_annotations
+
+
+@pytest.mark.parametrize('annotations', [('mask', 'seg'), ('mask',), ()])
+def test_boxes(annotations):
+    transform = {'type': 'LoadAnnotations'}
+    transform.update({f'with_{name}': True for name in annotations})
+    dataset = dict(type='A', pipeline=[transform])
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    samples = find_host('mmdet').make_data_samples(cfg, (2, 3, 128, 160))
+    assert len(samples) == 2
+    instances = samples[0].gt_instances
+    assert len(instances) == 32
+    assert (instances.bboxes[:, 2:] > instances.bboxes[:, :2]).all()
+    assert instances.bboxes.max() <= 160
+    assert ('masks' in instances) == ('mask' in annotations)
+    assert ('gt_sem_seg' in samples[0]) == ('seg' in annotations)
+
+
+def test_what_configs_load():
+    mask_rcnn = read_training('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+    rtmdet = read_training('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py')
+    panoptic = read_training(
+        'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
+    )
+    assert find_annotations(mask_rcnn) == ('mask',)
+    assert find_annotations(panoptic) == ('mask', 'seg')
+    assert find_annotations(rtmdet) == ()
+
+
+def loader(root, **kwargs):
+    dataset = dict(
+        type='CocoDataset',
+        data_root=str(root),
+        ann_file='annotations/a.json',
+        data_prefix=dict(img='images'),
+        **kwargs,
+    )
+    return Config(
+        dict(default_scope='mmdet', train_dataloader=dict(dataset=dataset))
+    )
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'annotations').mkdir()
+    return tmp_path
+
+
+def write(root, categories, used):
+    content = dict(
+        images=[],
+        categories=[dict(id=i, name=n) for i, n in categories.items()],
+        annotations=[dict(category_id=i) for i in used],
+    )
+    (root / 'annotations/a.json').write_text(json.dumps(content))
+
+
+def test_missing_folder_says_what_to_download(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'(?s)nowhere.*train2017.zip'):
+        check_data(loader(tmp_path / 'nowhere'), 'train_dataloader')
+
+
+def test_missing_annotations_say_what_to_download(root):
+    with pytest.raises(
+        FileNotFoundError, match=r'(?s)a\.json.*annotations_trainval2017.zip'
+    ):
+        check_data(loader(root), 'train_dataloader')
+
+
+def test_category_that_the_file_does_not_list(root):
+    write(root, {1: 'person'}, [1, 7])
+    with pytest.raises(ValueError, match=r'category_id.*\[7\]'):
+        check_data(loader(root), 'train_dataloader')
+
+
+def test_category_that_the_data_set_does_not_know(root):
+    write(root, {1: 'person', 2: 'unicorn'}, [1, 2])
+    with pytest.raises(ValueError, match=r'unicorn.*metainfo=dict\(classes'):
+        check_data(loader(root), 'train_dataloader')
+    # listed, but never used
+    write(root, {1: 'person', 2: 'unicorn'}, [1])
+    check_data(loader(root), 'train_dataloader')
+
+
+def test_chosen_classes_may_leave_others_out(root):
+    write(root, {1: 'person', 2: 'unicorn'}, [1, 2])
+    chosen = loader(root, metainfo=dict(classes=('unicorn',)))
+    check_data(chosen, 'train_dataloader')
+    wrong = loader(root, metainfo=dict(classes=('Unicorn',)))
+    with pytest.raises(ValueError, match='should be classes'):
+        check_data(wrong, 'train_dataloader')
