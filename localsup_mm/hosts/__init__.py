@@ -1,6 +1,6 @@
 """Everything that knows mmseg, mmdet, mmpretrain or mmcv by name."""
 
-from . import mmdet, mmpretrain, mmseg
+from . import mmdet, mmpretrain, mmseg  # noqa: F401 - registers them
 from .activation_checkpointing import (
     find_checkpoint_argument,
     find_checkpoints,
@@ -40,9 +40,6 @@ __all__ = [
     'is_checkpointed',
     'let_checkpoint',
     'let_compiled_ops_take_bfloat16',
-    'mmdet',
-    'mmpretrain',
-    'mmseg',
     'parse_image_size',
     'read_training',
     'register_host',

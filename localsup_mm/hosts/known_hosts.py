@@ -24,14 +24,15 @@ def register_host(cls: type[Host]) -> type[Host]:
     Returns:
         type[Host]: The same.
 
-    Example:
-        >>> @register_host
-        ... class MMPose(Host):
-        ...     scope = 'mmpose'
-        ...     def make_data_sample(self, cfg, size): ...
-        ...     def make_aux_net(self, width, stride, num_classes): ...
-        >>> find_host('mmpose').find_first_stride((256, 192))
-        4
+    Example::
+
+        @register_host
+        class MMPose(Host):
+            scope = 'mmpose'
+
+            def make_data_sample(self, cfg, size): ...
+
+            def make_aux_net(self, width, stride, num_classes): ...
     """
     _HOSTS[cls.scope] = cls()
     return cls
