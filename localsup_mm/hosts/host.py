@@ -49,9 +49,9 @@ class Host(ABC):
         reads_values (bool): Whether its losses read values of features, as
             where boxes are assigned by what is predicted. They cannot be
             simulated on fake tensors then. Defaults to False: it is tried.
-        context_supply (Mapping): The context that ContSup supplies to its
-            networks. Defaults to the image and the last features, pooled
-            before the wide conv of an encoder since images are large.
+        context_supply (Mapping): Arguments of :class:`ContextSupply` for its
+            networks. Defaults to ``'r1e'`` with encoders that pool before
+            their wide conv, since images are large.
     """
 
     scope: str
