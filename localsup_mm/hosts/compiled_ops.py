@@ -8,9 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils._python_dispatch import _disable_current_modes
-from torch.utils._pytree import tree_leaves, tree_map_only
+
+from ..upstream import (
+    FakeTensor,
+    dispatch_modes_disabled,
+    tree_leaves,
+    tree_map_only,
+)
 
 __all__ = ['adapted_compiled_ops', 'let_compiled_ops_take_bfloat16']
 
@@ -68,7 +72,7 @@ def _run(op: Callable, *args: Any, **kwargs: Any) -> Any:
     if any(isinstance(t, FakeTensor) for t in tensors):
         return None
     # what kernels take for themselves is not counted
-    with _disable_current_modes():
+    with dispatch_modes_disabled():
         copies = {
             t: t.detach().float() for t in tensors if t.dtype == torch.bfloat16
         }
@@ -78,7 +82,7 @@ def _run(op: Callable, *args: Any, **kwargs: Any) -> Any:
         Tensor, lambda t: copies.get(t, t), (args, kwargs)
     )
     result = op(*args, **kwargs)
-    with _disable_current_modes():
+    with dispatch_modes_disabled():
         for tensor, copy in copies.items():
             # but for buffers that it makes larger; .data, since what was
             # only read may be saved for a backward
