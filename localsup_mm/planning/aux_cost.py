@@ -14,7 +14,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from ..metering import LiveBytes, MacCounter
 from ..simulation import Workload
 from ..simulation.fake_step import host_ops, make_batch
-from ..simulation.hollow_ops import HollowOps, real_loss
+from ..simulation.shape_only_ops import ShapeOnlyOps, real_loss
 from ..supervision import LocalModule, set_normalization
 from ..tracing import Boundary
 
@@ -23,7 +23,7 @@ __all__ = ['AuxCost', 'measure_aux_nets', 'measure_everywhere']
 
 @dataclass(frozen=True)
 class AuxCost:
-    """Of the aux nets at one boundary.
+    """What the aux nets at one boundary need.
 
     Args:
         parameters (int): Bytes of their trainable parameters.
@@ -48,11 +48,12 @@ def measure_aux_nets(
 ) -> AuxCost:
     """Run the passes of the aux nets at a boundary on fake tensors.
 
-    Without the features of earlier boundaries that ``pyramid=True`` adds.
+    The features of earlier boundaries that ``pyramid=True`` adds are left
+    out.
 
     Args:
         workload (Workload): What is trained.
-        boundary (Boundary): Where.
+        boundary (Boundary): Where the aux nets are.
         aux_nets (dict): ``decoder``, ``aux_neck`` and ``aux_head`` of a
             :class:`LocalModule`.
         features (tuple): Shape and dtype of the features there.
@@ -65,7 +66,7 @@ def measure_aux_nets(
     set_normalization(local_module, getattr(model, 'data_preprocessor', None))
     fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     if workload.is_data_dependent:
-        mode = HollowOps()
+        mode = ShapeOnlyOps()
         compute_loss = partial(real_loss, fake, local_module.loss)
     else:
         with FakeCopyMode(fake):
@@ -109,10 +110,10 @@ def measure_everywhere(
         workload (Workload): What is trained.
         places (Iterable[tuple[Boundary, tuple]]): Boundaries, each with shape
             and dtype of the features there.
-        aux_nets (dict): As :func:`measure_aux_nets`.
+        aux_nets (dict): See :func:`measure_aux_nets`.
 
     Returns:
-        list[AuxCost]: At each of them.
+        list[AuxCost]: One for each of them.
     """
     known: dict[tuple, AuxCost] = {}
     costs = []

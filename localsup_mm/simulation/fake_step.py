@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Optional
 
 import torch
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
     FakeCopyMode,
@@ -15,34 +16,38 @@ from torch._subclasses.fake_tensor import (
     unset_fake_temporarily,
 )
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.optim import Optimizer
 
-from ..engine.module_step import step_module
-from ..engine.outside_autocast import outside_autocast
 from ..hosts import adapted_compiled_ops
-from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
+from ..supervision import LocalModule, find_supervised_backbones
 from ..supervision.replaced_method import replaced_method
-from .hollow_ops import HollowOps, real_loss, to_real
+from .fake_optim_wrapper import FakeOptimWrapper
+from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
 from .workload import Workload
 
 __all__ = ['FakeStep', 'depends_on_data', 'host_ops', 'make_batch']
 
 
 class FakeStep:
-    """One training iteration on fake tensors, as the Runner does it.
+    """Run one training iteration on fake tensors, as the Runner does it.
 
-    But for its log, which reads the losses: fake tensors have no values. The
-    optimizer has its state, as from the second iteration on.
+    A :class:`LocalOptimWrapper` trains a locally supervised model, and
+    mmengine's own wrapper a plain one. The log is left out, since it reads
+    losses, and fake tensors have no values. So is clipping, which takes no
+    memory. The optimizer has its state, as from the second iteration on.
 
     Args:
-        workload (Workload): Its model is copied, not changed.
-        after_module (Callable, optional): Called, without arguments, when
-            a local module but the last has learnt. Defaults to None.
+        workload (Workload): What is trained; its model is copied, not
+            changed.
+        after_module (Callable, optional): It is called, without arguments,
+            when a local module but the last has learnt. Defaults to None.
 
     Attributes:
-        fake (FakeTensorMode): Of its tensors.
+        fake (FakeTensorMode): The mode of the fake tensors.
         model (nn.Module): The copy, in training mode.
-        optimizer (Optimizer): Of its trainable parameters.
-        batch (tuple[Tensor, Any]): Images and labels of the last iteration.
+        wrapper (OptimWrapper): What trains the copy.
+        batch (tuple[Tensor, Any], optional): Images and labels of the last
+            iteration, if there was one.
     """
 
     def __init__(
@@ -51,27 +56,44 @@ class FakeStep:
         after_module: Optional[Callable[[], None]] = None,
     ) -> None:
         self.workload = workload
-        self._after_module = after_module
+        self.batch: Optional[tuple[Tensor, Any]] = None
         # helper tensors that a backbone makes in a backward are real
         self.fake = FakeTensorMode(
             shape_env=ShapeEnv(), allow_non_fake_inputs=True
         )
-        self._is_split = is_split = workload.is_data_dependent
-        self.model = self._copy_split() if is_split else self._copy()
+        self._is_split = workload.is_data_dependent
+        self.model = self._copy_split() if self._is_split else self._copy()
         self.model.train()
-        self._parameters = {
-            local_module: set(parameters)
-            for local_module, parameters in local_parameters(
-                self.model
-            ).items()
-        }
+        self.wrapper = self._make_wrapper(after_module)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer of the copy's trainable parameters."""
+        return self.wrapper.optimizer
+
+    def _make_wrapper(
+        self, after_module: Optional[Callable[[], None]]
+    ) -> OptimWrapper:
+        optimizer = self._make_optimizer()
+        if not find_supervised_backbones(self.model):
+            return OptimWrapper(optimizer)
+        return FakeOptimWrapper(
+            optimizer,
+            self.workload.step_each_module,
+            after_module,
+            unset_fake_temporarily if self._is_split else nullcontext,
+        )
+
+    def _make_optimizer(self) -> Optimizer:
+        """Make an optimizer that has its state already."""
         parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = workload.make_optimizer(parameters)
-        with nullcontext() if is_split else self.fake:
+        optimizer = self.workload.make_optimizer(parameters)
+        with nullcontext() if self._is_split else self.fake:
             for parameter in parameters:
                 parameter.grad = torch.zeros_like(parameter)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=not workload.accumulates)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=not self.workload.accumulates)
+        return optimizer
 
     def _copy(self) -> nn.Module:
         with FakeCopyMode(self.fake):
@@ -90,23 +112,29 @@ class FakeStep:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The modes it runs in, other than those of the caller."""
+        """Enter the modes that the iteration runs in."""
         with ExitStack() as stack:
             stack.enter_context(host_ops())
             if self._is_split:
-                for owner, name, method in self._make_hollow():
+                for owner, name, method in self._bridge_to_real():
                     stack.enter_context(replaced_method(owner, name, method))
-                stack.enter_context(HollowOps())
+                stack.enter_context(ShapeOnlyOps())
             else:
                 stack.enter_context(self.fake)
             yield
 
     def compute_loss(self) -> Tensor:
-        """Forward pass, with the backwards of the local modules in it."""
+        """Run the forward pass, with the backwards of local modules in it.
+
+        Returns:
+            Tensor: The loss that is left for the last backward, ``()``.
+        """
         # lives on until the next one, as in a host's train_step
         self.batch = make_batch(self.workload, self.fake)
-        step = LocalStep(self._local_backward)
-        with lend_step(self.model, step), self.workload.autocast():
+        with (
+            self.wrapper.optim_context(self.model),
+            self.workload.autocast(),
+        ):
             try:
                 losses = self.model(*self.batch, mode='loss')
             except ValueError as error:
@@ -122,28 +150,17 @@ class FakeStep:
             return self.model.parse_losses(losses)[0]
 
     def run(self) -> None:
-        """Forward pass, backward, optimizer step."""
-        self.compute_loss().backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        """Run the forward pass, the backward and the optimizer's step."""
+        loss = self.compute_loss()  # lives on, as in a host's train_step
+        self.wrapper.update_params(loss)
 
-    def _local_backward(self, local_module: nn.Module, losses: dict) -> None:
-        loss = self.model.parse_losses(losses)[0]
-        real = unset_fake_temporarily if self._is_split else nullcontext
-        with outside_autocast('cpu'):
-            with real():
-                loss.backward()
-            if self.workload.step_each_module:
-                step_module(
-                    self.optimizer,
-                    self._parameters[local_module],
-                    local_module.name,
-                )
-        if self._after_module is not None:
-            self._after_module()
+    def _bridge_to_real(self) -> Iterator[tuple[nn.Module, str, Callable]]:
+        """Find the methods that lead from the fake backbone to real heads.
 
-    def _make_hollow(self) -> Iterator[tuple[nn.Module, str, Callable]]:
-        """What stands between fake backbone and real heads."""
+        Yields:
+            tuple[nn.Module, str, Callable]: A module, the name of its method
+            and what replaces that.
+        """
         backbone = self.model.backbone
         forward = partial(self._forward_backbone, backbone.forward)
         yield backbone, 'forward', forward
@@ -179,12 +196,12 @@ def make_batch(workload: Workload, fake: FakeTensorMode) -> tuple[Tensor, Any]:
     """Make images and labels.
 
     Args:
-        workload (Workload): Says which.
-        fake (FakeTensorMode): Of the images, and of the labels where no
-            value of them matters.
+        workload (Workload): It says which ones.
+        fake (FakeTensorMode): The mode of the images, and of the labels
+            where no value of them matters.
 
     Returns:
-        tuple[Tensor, Any]: ``(B, 3, H, W)`` and the labels.
+        tuple[Tensor, Any]: Images, ``(B, 3, H, W)``, and labels.
     """
     shape = workload.input_shape
     with fake:
@@ -197,10 +214,11 @@ def depends_on_data(workload: Workload) -> bool:
     """Whether a loss reads values, which fake tensors do not have.
 
     Args:
-        workload (Workload): Taken for one that does not.
+        workload (Workload): What is tried; its ``is_data_dependent`` should
+            be False.
 
     Returns:
-        bool: Whether it has to be run on real tensors; see there.
+        bool: Whether neck and heads have to run on real tensors.
     """
     step = FakeStep(workload)
     try:

@@ -1,5 +1,6 @@
 """What a config trains, without its data."""
 
+import copy
 import math
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from mmengine.registry import OPTIMIZERS
 from torch import nn
 from torch.optim import Optimizer
 
+from ..engine import LocalOptimWrapper
 from ..hosts import find_host
 from .build_model import build_host_model
 from .fake_step import depends_on_data
@@ -71,7 +73,7 @@ def read_workload(
     if step_each_module is None:
         step_each_module = wrapper.get('step_each_module', False)
     if step_each_module:
-        _check_step_each_module(wrapper)
+        _check_step_each_module(wrapper, model)
     workload = Workload(
         model,
         (batch_size, 3, *size),
@@ -88,15 +90,15 @@ def read_workload(
     return replace(workload, is_data_dependent=is_data_dependent)
 
 
-def _check_step_each_module(wrapper: dict) -> None:
-    for setting in ('clip_grad', 'accumulative_counts'):
-        value = wrapper.get(setting)
-        if value not in (None, 1):
-            raise ValueError(
-                f'`optim_wrapper.{setting}` should be left out with '
-                'step_each_module, since it needs the gradients of all '
-                f'modules, but got {value!r}. Leave one of them out.'
-            )
+def _check_step_each_module(wrapper: dict, model: nn.Module) -> None:
+    """Check what the wrapper that trains would refuse."""
+    LocalOptimWrapper(
+        _build_optimizer(wrapper.optimizer, list(model.parameters())),
+        step_each_module=True,
+        accumulative_counts=wrapper.get('accumulative_counts', 1),
+        # mmengine takes its type out of it
+        clip_grad=copy.deepcopy(wrapper.get('clip_grad')),
+    )
 
 
 def _init_heads(model: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """What a config trains, read without its data."""
 
+import re
+
 import pytest
 import torch
 from processes import ROOT
@@ -55,12 +57,27 @@ def test_detectors_pad():
     assert workload.is_data_dependent
     segmentor = read_workload(load('e2e/deeplabv3_r18_camvid.py'))
     assert not segmentor.is_data_dependent
-    segmentor = read_workload(load('e2e/deeplabv3_r18_camvid.py'))
-    assert not segmentor.is_data_dependent
     sample = workload.make_data_samples((1, 3, 128, 160))[0]
     boxes = sample.gt_instances.bboxes
     assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert boxes.max() <= 160
+
+
+@pytest.mark.parametrize(
+    'setting',
+    [dict(clip_grad=dict(max_norm=1.5)), dict(accumulative_counts=4)],
+)
+def test_what_does_not_go_with_a_step_for_each_module(setting):
+    """The wrapper that would train refuses it, before anything is run."""
+    cfg = load('e2e/resnet32_cifar10.py')
+    cfg.optim_wrapper.update(setting)
+    assert not read_workload(cfg).step_each_module
+    ((name, value),) = setting.items()
+    message = rf'`{name}` should .* with step_each_module.*{value!r}'
+    with pytest.raises(ValueError, match=re.sub(r'[{}]', '.', message)):
+        read_workload(cfg, step_each_module=True)
+    # mmengine takes keys out of what it is given
+    assert cfg.optim_wrapper[name] == value
 
 
 @pytest.mark.parametrize(

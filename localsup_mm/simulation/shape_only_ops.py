@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import (
 )
 from torch.utils._pytree import tree_map_only
 
-__all__ = ['HollowOps', 'real_loss', 'to_real']
+__all__ = ['ShapeOnlyOps', 'real_loss', 'to_real']
 
 aten = torch.ops.aten
 _HEAVY = {
@@ -32,13 +32,15 @@ _HEAVY = {
 }
 
 
-class HollowOps(TorchDispatchMode):
-    """Convs and matrix products return zeros, at once; the rest runs.
+class ShapeOnlyOps(TorchDispatchMode):
+    """Return zeros of the right shape from convs and matrix products.
+
+    All other ops run.
 
     A detector assigns boxes, samples and suppresses by the values it finds:
     it does not run on fake tensors. With all features and logits zero it
     runs on a CPU in seconds, allocates what it allocates in training, and
-    takes its anchors for what it detects.
+    takes its anchors for its detections.
     """
 
     def __torch_dispatch__(
@@ -63,7 +65,7 @@ class HollowOps(TorchDispatchMode):
 
 
 class _ToReal(Function):
-    """Zeros for a fake tensor; a fake gradient for theirs."""
+    """Return zeros for a fake tensor, and a fake gradient in the backward."""
 
     @staticmethod
     def forward(ctx: Any, fake: FakeTensorMode, feats: Tensor) -> Tensor:
@@ -84,14 +86,14 @@ class _ToReal(Function):
 
 
 def _let_go(feats: Tensor) -> None:
-    """The last reference to them."""
+    """Drop the last reference to the features."""
 
 
 def to_real(fake: FakeTensorMode, feats: Any) -> Any:
     """Go on with real tensors behind a network of fake ones.
 
     Args:
-        fake (FakeTensorMode): That of the features.
+        fake (FakeTensorMode): The mode of the features.
         feats (Any): Fake features, e.g. a tuple of tensors.
 
     Returns:
@@ -109,18 +111,20 @@ def real_loss(
     data_samples: Any,
     pyramid: Sequence[Tensor] = (),
 ) -> dict[str, Tensor]:
-    """Losses of real aux nets at a boundary of a fake network.
+    """Compute losses by real aux nets at a boundary of a fake network.
 
     Args:
-        fake (FakeTensorMode): That of the features.
-        loss (Callable): :meth:`LocalModule.loss`.
-        feats (Tensor): Fake, as are ``inputs`` and ``pyramid``.
-        inputs (Tensor): See there.
-        data_samples (Any): See there.
-        pyramid (Sequence[Tensor]): See there. Defaults to ().
+        fake (FakeTensorMode): The mode of the features.
+        loss (Callable): It is called as :meth:`LocalModule.loss`.
+        feats (Tensor): The fake features at the boundary, ``(B, C, h, w)``
+            or ``(B, L, C)``.
+        inputs (Tensor): The fake images, ``(B, 3, H, W)``.
+        data_samples (Any): The labels, which are real.
+        pyramid (Sequence[Tensor]): The fake feature maps of earlier
+            boundaries. Defaults to ().
 
     Returns:
-        dict[str, Tensor]: Real ones.
+        dict[str, Tensor]: The losses, which are real.
     """
     with unset_fake_temporarily():
         feats, inputs, pyramid = to_real(fake, (feats, inputs, list(pyramid)))
