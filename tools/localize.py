@@ -27,7 +27,7 @@ from localsup_mm.hosts import (
     find_host,
     read_training,
 )
-from localsup_mm.planning import Planner
+from localsup_mm.planning import make_planner
 
 _AMP = 'AmpOptimWrapper'
 OPTIM_WRAPPERS = {
@@ -192,7 +192,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         backbone[argument] = True
     print(f'planning for {tuple(workload.input_shape)}', flush=True)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        planner = Planner(workload, aux_nets, context_supply)
+        planner = make_planner(workload, aux_nets, context_supply)
         plan = planner.plan(args.num_local_modules, args.budget)
     boundaries = list(plan.boundaries)
     local = dict(local_modules=dict(boundaries=boundaries, **planner.aux_nets))

@@ -21,7 +21,7 @@ from workload_arguments import add_workload_arguments, read_arguments
 
 import localsup_mm  # noqa: F401 - registers everything
 from localsup_mm.hosts import find_host, read_training
-from localsup_mm.planning import CONDITIONS, Planner
+from localsup_mm.planning import CONDITIONS, make_planner
 
 # where the local modules of a config differ, and what is not planned with
 LEFT_OUT = ('boundary', 'boundaries', 'partition', *CONDITIONS)
@@ -47,7 +47,7 @@ def find_aux_nets(
         image_size (Sequence[int]): H and W, in pixels.
 
     Returns:
-        dict | list[dict]: As :class:`Planner` takes them.
+        dict | list[dict]: As :func:`make_planner` takes them.
     """
     rule = cfg.model.backbone.get('local_modules')
     if not rule:
@@ -71,7 +71,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     workload = read_arguments(cfg, args)
     print(f'input {tuple(workload.input_shape)}', flush=True)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        planner = Planner(
+        planner = make_planner(
             workload,
             find_aux_nets(cfg, workload.input_shape[2:]),
             cfg.model.backbone.get('context_supply'),

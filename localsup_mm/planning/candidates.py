@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from ..errors import BoundaryError
 from ..tracing import BackboneTrace
 
 __all__ = ['find_candidates']
@@ -23,10 +24,13 @@ def find_candidates(
 
     Args:
         backbone (nn.Module): What was traced.
-        trace (BackboneTrace): Of it.
+        trace (BackboneTrace): Its trace.
 
     Returns:
         tuple[str]: Names, in the order in which the modules run.
+
+    Raises:
+        BoundaryError: If there is no such place.
     """
     parameters = dict(backbone.named_parameters())
     weights = {n for n, p in parameters.items() if p.dim() > 1}
@@ -57,11 +61,18 @@ def find_candidates(
             if num_tokens <= known:
                 chain.append(name)
             last = before
+    if not chain:
+        raise BoundaryError(
+            '`backbone` should have boundaries between trainable layers, '
+            f'but got {type(backbone).__name__} without one: no block of '
+            'it returns one Tensor that all later ones depend on, or what '
+            'lies before is frozen. Train it end to end.'
+        )
     return tuple(chain)
 
 
 def _is_inside_block(backbone: nn.Module, name: str) -> bool:
-    """Whether a module around this one computes more than its children do."""
+    """Check whether a module around it computes more than its children."""
     parents = name.split('.')[:-1]
     return any(
         _is_block(backbone.get_submodule('.'.join(parents[: i + 1])))

@@ -1,9 +1,10 @@
 """Peak memory of any choice of boundaries, by arithmetic."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Sequence
 
 from .aux_cost import AuxCost
-from .step_profile import StepProfile
+from .storages import Storages
+from .stretches import StepProfile, Stretch
 
 __all__ = ['MemoryModel']
 
@@ -11,8 +12,9 @@ __all__ = ['MemoryModel']
 class MemoryModel:
     """Adds up what an end-to-end iteration and aux nets were seen to take.
 
-    Local module (a, b) leads from place a to place b, see
-    :class:`StepProfile`. While it trains there live
+    Place 0 is the start of the backbone, place i the end of the i-th
+    stretch, and place ``end`` that of the last one. Local module (a, b) leads
+    from place a to place b. While it trains there live
 
     - parameters, buffers and optimizer state, those of all aux nets too;
     - gradients of all parameters before a, unless they have been stepped;
@@ -21,9 +23,10 @@ class MemoryModel:
       of neck and heads and of the optimizer's step.
 
     Args:
-        profile (StepProfile): Of the end-to-end iteration.
-        aux_costs (Sequence[AuxCost]): At each candidate boundary.
-        step_each_module (bool): As :class:`LocalOptimWrapper`. Defaults to
+        profile (StepProfile): The end-to-end iteration.
+        aux_costs (Sequence[AuxCost]): The aux nets at each candidate
+            boundary.
+        step_each_module (bool): See :class:`LocalOptimWrapper`. Defaults to
             False.
     """
 
@@ -34,17 +37,20 @@ class MemoryModel:
         step_each_module: bool = False,
     ) -> None:
         self.profile = profile
+        self.end = len(profile.stretches)
         self._keeps_gradients = not step_each_module
-        self.end = len(profile.names) + 1
-        self._aux = [None, *aux_costs, None]
-        self._phases = {
+        # by the place at their end
+        start = Stretch(live_after=profile.live_at_start)
+        self._stretches = [start, *profile.stretches]
+        self._aux_costs = [None, *aux_costs, None]
+        self._module_peaks = {
             (a, b): self._add_up(a, b)
             for b in range(1, self.end + 1)
             for a in range(b)
         }
 
-    def phase(self, a: int, b: int) -> int:
-        """The most that lives while a local module trains.
+    def module_peak(self, a: int, b: int) -> int:
+        """Look up the most that lives while a local module trains.
 
         Args:
             a (int): Place where it begins.
@@ -54,26 +60,26 @@ class MemoryModel:
             int: Bytes; of earlier aux nets and of the parameters nothing is
             counted.
         """
-        return self._phases[a, b]
+        return self._module_peaks[a, b]
 
-    def aux(self, place: int) -> AuxCost:
-        """The aux nets at a place."""
-        return self._aux[place]
+    def aux_cost(self, place: int) -> AuxCost:
+        """Look up what the aux nets at a place cost."""
+        return self._aux_costs[place]
 
     def aux_static(self, place: int) -> int:
-        """Bytes that aux nets add to the whole iteration."""
-        aux = self._aux[place]
+        """Compute the bytes that aux nets add to the whole iteration."""
+        aux = self._aux_costs[place]
         return aux.static + round(self.profile.state_ratio * aux.parameters)
 
     def aux_gradients(self, place: int) -> int:
-        """Bytes that aux nets leave for the local modules behind them."""
-        return self._aux[place].gradients * self._keeps_gradients
+        """Compute the bytes that aux nets leave for the modules behind."""
+        return self._aux_costs[place].gradients * self._keeps_gradients
 
     def peaks(self, places: Sequence[int]) -> list[int]:
-        """Peak while each local module trains.
+        """Predict the peak while each local module trains.
 
         Args:
-            places (Sequence[int]): Of the K - 1 boundaries, in order.
+            places (Sequence[int]): Places of the K - 1 boundaries, in order.
 
         Returns:
             list[int]: K sizes in bytes; the largest is that of the
@@ -82,61 +88,84 @@ class MemoryModel:
         static = self.profile.static + sum(map(self.aux_static, places))
         gradients, peaks = 0, []
         for a, b in zip([0, *places], [*places, self.end]):
-            peaks.append(static + gradients + self.phase(a, b))
+            peaks.append(static + gradients + self.module_peak(a, b))
             if b != self.end:
                 gradients += self.aux_gradients(b)
         return peaks
 
     def _add_up(self, a: int, b: int) -> int:
-        p = self.profile
-        inside = range(a + 1, b + 1)
-        # the hook at b runs while the module there holds its input
-        left = self._left(a, p.kept[b] | p.inputs[b])
+        """Take an end-to-end iteration, less what lies outside (a, b)."""
+        before, last = self._stretches[a], self._stretches[b]
+        # each with the one that it follows
+        inside = list(
+            zip(self._stretches[a:b], self._stretches[a + 1 : b + 1])
+        )
         parts = [
-            p.forward_peaks[i] + self._left(a, p.kept[i - 1]) for i in inside
+            stretch.forward_peak + _left_behind(before, previous.kept)
+            for previous, stretch in inside
         ]
+        # the hook at b runs while the module there holds its input
+        left = _left_behind(before, last.kept.keys() | last.input.keys())
         if b == self.end:
-            update = p.gradients[-1] - p.gradients[a] + p.update
-            parts += [p.backward_peaks[i] + left for i in inside]
-            parts.append(p.forward[a] + update)
+            parts += [s.backward_peak + left for _, s in inside]
+            gradients = last.gradients - before.gradients
+            parts.append(before.live_after + gradients + self.profile.update)
         else:
-            aux = self._aux[b]
-            # of the aux nets, instead of what lies behind
-            gradients = aux.gradients - p.gradients[-1] + p.gradients[b]
+            aux = self._aux_costs[b]
+            # those of the aux nets, instead of those behind b
+            gradients = aux.gradients + last.gradients - self.profile.gradients
             parts += [
-                self._backward_peak(i, b) + left + gradients for i in inside
+                _backward_peak(*pair, last) + left + gradients
+                for pair in inside
             ]
-            parts.append(p.forward[b] + left + aux.peak)
+            parts.append(last.live_after + left + aux.peak)
         return (
             max(parts)
-            - p.forward[a]
-            + p.forward[0]
-            + p.gradients[a] * self._keeps_gradients
+            - before.live_after
+            + self.profile.live_at_start
+            + before.gradients * self._keeps_gradients
         )
 
-    def _left(self, a: int, held: Collection[int]) -> int:
-        """What the local modules before place a leave, if still held."""
-        if a == 0:
-            return 0
-        p = self.profile
-        left = {key: p.kept[a][key] for key in p.kept[a].keys() & held}
-        return sum({**left, p.outputs[a][0]: p.outputs[a][1]}.values())
 
-    def _backward_peak(self, i: int, b: int) -> int:
-        """In stretch i of a local module that ends at boundary b.
+def _left_behind(before: Stretch, held: Container[int]) -> int:
+    """Sum what earlier local modules left, as far as it is still held.
 
-        There live on its features at b, which the hook holds, what went
-        into the module there, and outputs that end-to-end training would
-        have freed by then.
-        """
-        p = self.profile
-        live = {*p.kept[i - 1], p.outputs[i - 1][0]}
-        kept = dict(p.kept[b])
-        if i == b:
-            live.add(p.outputs[b][0])
-        else:
-            kept.update([p.outputs[b]])
-            kept.update(p.inputs[b])
-        extra = sum(size for key, size in kept.items() if key not in live)
-        peaks = p.held_peaks if i == b else p.backward_peaks
-        return peaks[i] + extra
+    Their features live on in any case, since the next local module reads
+    them.
+
+    Args:
+        before (Stretch): The last one of the earlier local modules.
+        held (Container[int]): Storages that something holds.
+
+    Returns:
+        int: Bytes.
+    """
+    left = {key: size for key, size in before.kept.items() if key in held}
+    return sum({**left, **before.output}.values())
+
+
+def _backward_peak(previous: Stretch, stretch: Stretch, last: Stretch) -> int:
+    """Predict the most that lives in the backward of one stretch.
+
+    There live on the features at the end of the local module, which the hook
+    holds, what went into the module there, and outputs that end-to-end
+    training would have freed by then.
+
+    Args:
+        previous (Stretch): The one before it.
+        stretch (Stretch): The one that is gone back through.
+        last (Stretch): The one at the end of the local module.
+
+    Returns:
+        int: Bytes.
+    """
+    kept: Storages = dict(last.kept)
+    counted = {*previous.kept, *previous.output}
+    ends = {**last.output, **last.input}
+    if stretch is last:
+        peak = stretch.holding_peak
+        counted.update(ends)
+    else:
+        peak = stretch.backward_peak
+        kept.update(ends)
+    return peak + sum(size for key, size in kept.items() if key not in counted)

@@ -11,124 +11,54 @@ from ..engine import prepare_model
 from ..metering import format_bytes, parse_bytes
 from ..simulation import StepCost, Workload, measure_step
 from ..supervision import expand_local_modules, supervise_locally
-from ..tracing import trace_backbone
-from .aux_cost import measure_everywhere
-from .candidates import find_candidates
 from .memory_model import MemoryModel
-from .search import Choice, find_choices
-from .step_recorder import profile_step
+from .plan import Plan
+from .search import TIE, Choice, find_choices, keep_lowest
+from .stretches import StepProfile
 
-__all__ = ['Plan', 'Planner']
+__all__ = ['Planner']
 
-# Above the lowest peak by so little, fewer MACs are worth more.
-_TIE = 0.01
+# Predicted peaks are so near to measured ones, as a fraction.
+_TOLERANCE = 0.02
 
-# What aux nets may add to the forward pass, and up to which K.
-_CHEAP, _CHEAP_UP_TO = 0.06, 6
+# How many choices are measured to find the one of the lowest memory.
+_MAX_MEASURED = 5
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where to cut, and what it costs.
-
-    Args:
-        boundaries (tuple[str]): The K - 1 boundaries.
-        module_peaks (tuple[int]): Bytes while each local module trains, as
-            counted; the last with neck and heads.
-        end_to_end (int): Bytes, of an end-to-end iteration.
-        extra_macs (float): Multiply-accumulates that aux nets, and context,
-            add to the network's forward pass, as a fraction.
-    """
-
-    boundaries: tuple[str, ...]
-    module_peaks: tuple[int, ...]
-    end_to_end: int
-    extra_macs: float
-
-    @property
-    def peak_memory(self) -> int:
-        """Bytes, of an iteration with them."""
-        return max(self.module_peaks)
-
-    def describe(self) -> str:
-        """Say it in words, on several lines."""
-        k = len(self.boundaries) + 1
-        lines = [
-            f'{k} local module{"s" if k > 1 else ""}: peak memory '
-            f'{format_bytes(self.peak_memory)}, '
-            f'{100 * self.peak_memory / self.end_to_end:.1f} % of end-to-end '
-            f'in the same settings ({format_bytes(self.end_to_end)}), '
-            f'{100 * self.extra_macs:.1f} % more MACs'
-        ]
-        ends = [*map(repr, self.boundaries), 'the heads']
-        lines += [
-            f'  local_{i} up to {end}: {format_bytes(peak)}'
-            for i, (end, peak) in enumerate(zip(ends, self.module_peaks))
-        ]
-        return '\n'.join(lines)
-
-
 class Planner:
-    """Finds boundaries from one traced iteration on fake tensors.
+    """Finds the best boundaries of one network.
 
-    Memory and compute of any boundaries follow by arithmetic; what is chosen
-    is measured exactly, on fake tensors as well.
+    Memory and compute of any boundaries are predicted by arithmetic; the
+    best few are measured on fake tensors, and the best one of those is
+    taken. :func:`make_planner` makes a planner from a workload.
 
     Args:
-        workload (Workload): Of the plain model.
-        aux_nets (dict | Sequence[dict]): ``decoder``, ``aux_neck``,
-            ``aux_head`` and other arguments of :func:`expand_local_modules`.
-            Of several, from large to small, those are taken that first add
-            at most 6 % to the MACs of the forward pass in the plans of the
-            lowest memory for K = 2 .. 6; else the last.
-        context_supply (dict, optional): See :func:`supervise_locally`; it
-            counts in what is measured, not in the choice. Defaults to None.
+        workload (Workload): What is trained; its model is plain.
+        memory_model (MemoryModel): It predicts what boundaries need.
+        aux_nets (dict): Arguments of :func:`expand_local_modules` other than
+            the boundaries.
+        context_supply (dict, optional): See :func:`supervise_locally`.
+            Defaults to None.
         trace_size (tuple[int, int], optional): ``input_size`` of
             :func:`trace_backbone`. Defaults to None.
-
-    Attributes:
-        aux_nets (dict): Those taken.
-
-    Raises:
-        ValueError: If the backbone cannot be cut.
     """
 
-    def __init__(
-        self,
-        workload: Workload,
-        aux_nets: Union[dict, Sequence[dict]],
-        context_supply: Optional[dict] = None,
-        trace_size: Optional[tuple[int, int]] = None,
-    ) -> None:
-        self.workload = workload
-        self.context_supply = context_supply
-        self.trace_size = trace_size
-        backbone = workload.model.backbone
-        trace = trace_backbone(backbone, trace_size)
-        self.names = find_candidates(backbone, trace)
-        if not self.names:
-            raise ValueError(
-                '`backbone` should have boundaries between trainable layers, '
-                f'but got {type(backbone).__name__} without one: no block of '
-                'it returns one Tensor that all later ones depend on, or what '
-                'lies before is frozen. Train it end to end.'
-            )
-        self.profile = profile_step(workload, trace, self.names)
-        places = [
-            (trace.boundaries[name], features)
-            for name, features in zip(self.names, self.profile.features[1:])
-        ]
-        sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
-        for self.aux_nets in sizes:
-            parts = dict(self.aux_nets)
-            parts.pop('loss_weights', None)
-            self.model = MemoryModel(
-                self.profile,
-                measure_everywhere(workload, places, parts),
-                workload.step_each_module,
-            )
-            if len(sizes) == 1 or self._is_cheap():
-                break
+    workload: Workload
+    memory_model: MemoryModel
+    aux_nets: dict
+    context_supply: Optional[dict] = None
+    trace_size: Optional[tuple[int, int]] = None
+
+    @property
+    def profile(self) -> StepProfile:
+        """The end-to-end iteration."""
+        return self.memory_model.profile
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The candidate boundaries, in the order in which they run."""
+        return self.profile.names
 
     def plan(
         self,
@@ -140,7 +70,7 @@ class Planner:
         Args:
             num_local_modules (int, optional): K. Defaults to None: any.
             memory_budget (int | str, optional): Bytes, or e.g. ``'8GiB'``.
-                Of the plans below it the one with the fewest MACs is taken.
+                Of the plans within it the one with the fewest MACs is taken.
                 Defaults to None: the lowest peak memory, of those within 1 %
                 the one with the fewest MACs.
 
@@ -161,32 +91,59 @@ class Planner:
                 f'{type(self.workload.model.backbone).__name__}, but got '
                 f'{num_local_modules!r}. Choose one of those.'
             )
-        choices = find_choices(self.model, num_local_modules)
+        choices = find_choices(self.memory_model, num_local_modules)
         if memory_budget is not None:
             budget = parse_bytes(memory_budget, 'memory_budget')
             return self._plan_for_budget(choices, budget)
-        return self._to_plan(self._to_names(self._find_lowest(choices)))
+        return self._plan_lowest(choices)
 
     def evaluate(self, boundaries: Sequence[str]) -> Plan:
-        """Measure boundaries of one's own choice.
+        """Measure a choice of boundaries.
 
         Args:
             boundaries (Sequence[str]): Names of submodules, in order.
 
         Returns:
-            Plan: They, measured.
+            Plan: The same boundaries, measured.
 
         Raises:
-            ValueError: If one is no cut; it names the closest.
+            BoundaryError: If one is no cut; it names the closest.
         """
-        return self._to_plan(tuple(boundaries))
+        profile = self.profile
+        if not boundaries:
+            return Plan((), (profile.peak,), profile.peak, 0.0)
+        cost = self._measure(boundaries)
+        return Plan(
+            tuple(boundaries),
+            cost.module_peaks,
+            profile.peak,
+            cost.forward_macs / profile.macs - 1,
+        )
+
+    def _plan_lowest(self, choices: list[Choice]) -> Plan:
+        """Measure the best few, and take the lowest or a cheaper one."""
+        near = keep_lowest(choices, _TOLERANCE)
+        # evenly from the lowest peak to the fewest MACs, and what has the
+        # fewest of those that are as good as the lowest
+        last, steps = len(near) - 1, _MAX_MEASURED - 2
+        spread = {i * last // steps for i in range(steps + 1)}
+        spread.add(len(keep_lowest(choices)) - 1)
+        plans = [self._evaluate_choice(near[i]) for i in sorted(spread)]
+        limit = (1 + TIE) * min(plan.peak_memory for plan in plans)
+        return min(
+            (plan for plan in plans if plan.peak_memory <= limit),
+            key=lambda plan: plan.extra_macs,
+        )
 
     def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
-        # from the fewest MACs on; those with the lowest peak in any case
+        """Measure from the fewest MACs on until one is within the budget.
+
+        Those with the lowest peak are tried in any case.
+        """
         plans = []
-        peak = max(budget, self.profile.static + choices[0].peak)
-        for choice in reversed(self._find_within(choices, peak)):
-            plan = self._to_plan(self._to_names(choice))
+        limit = (1 + _TOLERANCE) * max(budget, choices[0].peak)
+        for choice in reversed([c for c in choices if c.peak <= limit]):
+            plan = self._evaluate_choice(choice)
             if plan.peak_memory <= budget:
                 return plan
             plans.append(plan)
@@ -198,49 +155,18 @@ class Planner:
             'the batch size, or use cheaper aux nets, with_cp=True or AMP.'
         )
 
-    def _find_within(self, choices: list[Choice], peak: int) -> list[Choice]:
-        """Those with hardly more than some peak, the lowest first."""
-        limit = (1 + _TIE) * peak - self.profile.static
-        return [choice for choice in choices if choice.peak <= limit]
-
-    def _find_lowest(self, choices: list[Choice]) -> Choice:
-        lowest = self.profile.static + choices[0].peak
-        return self._find_within(choices, lowest)[-1]
-
-    def _to_names(self, choice: Choice) -> tuple[str, ...]:
-        return tuple(self.names[place - 1] for place in choice.places)
-
-    def _is_cheap(self) -> bool:
-        """Whether the aux nets add little where there are few of them."""
-        highest = min(_CHEAP_UP_TO, len(self.names) + 1)
-        return all(
-            self._find_lowest(find_choices(self.model, k)).macs
-            <= _CHEAP * self.profile.macs
-            for k in range(highest, 1, -1)
-        )
-
     def _explain(self, plan: Plan) -> str:
-        """What sets the peak of a plan."""
-        k = plan.module_peaks.index(max(plan.module_peaks))
-        end = plan.boundaries[k] if k < len(plan.boundaries) else 'the heads'
+        """Say what sets the peak of a plan."""
         return (
             'Parameters, buffers and optimizer state take '
             f'{format_bytes(self.profile.static)}, gradients '
-            f'{format_bytes(self.profile.gradients[-1])}; local module {k} of'
-            f' {len(plan.boundaries) + 1}, up to {end}, sets the peak.'
+            f'{format_bytes(self.profile.gradients)}; local module '
+            f'{plan.busiest} of {len(plan.boundaries) + 1}, up to '
+            f'{plan.find_end(plan.busiest)}, sets the peak.'
         )
 
-    def _to_plan(self, boundaries: tuple[str, ...]) -> Plan:
-        profile = self.profile
-        if not boundaries:
-            return Plan((), (profile.peak,), profile.peak, 0.0)
-        cost = self._measure(boundaries)
-        return Plan(
-            boundaries,
-            cost.module_peaks,
-            profile.peak,
-            cost.forward_macs / profile.macs - 1,
-        )
+    def _evaluate_choice(self, choice: Choice) -> Plan:
+        return self.evaluate([self.names[i - 1] for i in choice.places])
 
     def _measure(self, boundaries: Sequence[str]) -> StepCost:
         model = copy.deepcopy(self.workload.model)

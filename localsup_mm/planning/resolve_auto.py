@@ -10,7 +10,8 @@ from mmengine.registry import DefaultScope
 
 from ..simulation import read_workload
 from ..supervision import LocalModule, expand_local_modules
-from .planner import Plan, Planner
+from .make_planner import make_planner
+from .plan import Plan
 
 __all__ = ['CONDITIONS', 'resolve_auto']
 
@@ -35,7 +36,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         Plan: What was chosen; None if nothing was open.
 
     Raises:
-        ValueError: As :class:`Planner` and :func:`read_workload`.
+        ValueError: As :func:`make_planner` and :func:`read_workload`.
     """
     backbone = cfg.get('model', {}).get('backbone') or {}
     local_modules = backbone.get('local_modules')
@@ -55,7 +56,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         if key != 'boundaries' and key not in CONDITIONS
     }
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        planner = Planner(
+        planner = make_planner(
             workload,
             aux_nets,
             backbone.get('context_supply'),

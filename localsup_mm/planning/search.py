@@ -1,11 +1,15 @@
 """Searching the best boundaries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from .memory_model import MemoryModel
 
-__all__ = ['Choice', 'find_choices']
+__all__ = ['Choice', 'find_choices', 'keep_lowest']
+
+# Above the lowest peak by so little, fewer MACs are worth more.
+TIE = 0.01
 
 
 @dataclass(frozen=True)
@@ -13,12 +17,13 @@ class Choice:
     """Boundaries up to some place, and what they cost.
 
     Args:
-        places (tuple[int]): Of the boundaries, as in :class:`MemoryModel`.
+        places (tuple[int]): Places of the boundaries, as in
+            :class:`MemoryModel`. Defaults to ().
         busiest (int): Bytes of the local module that needs the most, without
-            what lives in the whole iteration.
-        static (int): Bytes of the aux nets in the whole iteration.
-        gradients (int): Bytes of the aux nets' gradients.
-        macs (int): Of the aux nets.
+            what lives in the whole iteration. Defaults to 0.
+        static (int): Bytes that live in the whole iteration. Defaults to 0.
+        gradients (int): Bytes of the aux nets' gradients. Defaults to 0.
+        macs (int): Multiply-accumulates of the aux nets. Defaults to 0.
     """
 
     places: tuple[int, ...] = ()
@@ -29,19 +34,19 @@ class Choice:
 
     @property
     def peak(self) -> int:
-        """Bytes beyond the static ones of the network."""
+        """Bytes of the iteration, as predicted."""
         return self.busiest + self.static
 
     def extend(self, model: MemoryModel, place: int) -> 'Choice':
         """Add the local module from the last boundary to a place."""
         start = self.places[-1] if self.places else 0
-        phase = self.gradients + model.phase(start, place)
-        busiest = max(self.busiest, phase)
+        peak = self.gradients + model.module_peak(start, place)
+        busiest = max(self.busiest, peak)
         if place == model.end:
             return Choice(
                 self.places, busiest, self.static, self.gradients, self.macs
             )
-        aux = model.aux(place)
+        aux = model.aux_cost(place)
         return Choice(
             (*self.places, place),
             busiest,
@@ -51,7 +56,7 @@ class Choice:
         )
 
     def is_beaten_by(self, other: 'Choice') -> bool:
-        """Whether another one up to the same place is as good in all."""
+        """Check whether another one to the same place is as good in all."""
         return (
             other.busiest <= self.busiest
             and other.macs <= self.macs
@@ -63,7 +68,7 @@ class Choice:
 def find_choices(
     model: MemoryModel, num_local_modules: Optional[int] = None
 ) -> list[Choice]:
-    """All choices of boundaries that are best in some respect.
+    """Find the choices of boundaries that are best in some respect.
 
     Local modules follow one another and the busiest one sets the peak. So
     what comes behind a place does not depend on how one got there, but for
@@ -71,8 +76,8 @@ def find_choices(
     is worse in nothing does for both: dynamic programming, place by place.
 
     Args:
-        model (MemoryModel): Says what each local module needs.
-        num_local_modules (int, optional): K. Defaults to None: any.
+        model (MemoryModel): It says what each local module needs.
+        num_local_modules (int, optional): K. Defaults to None: any number.
 
     Returns:
         list[Choice]: From the lowest peak to the fewest MACs; no other
@@ -81,7 +86,8 @@ def find_choices(
     """
     count = num_local_modules
     # choices by place and, where it matters, by their number of boundaries
-    best: dict[tuple[int, int], list[Choice]] = {(0, 0): [Choice()]}
+    start = Choice(static=model.profile.static)
+    best: dict[tuple[int, int], list[Choice]] = {(0, 0): [start]}
     for place in range(1, model.end + 1):
         found: dict[int, list[Choice]] = {}
         for choices in best.values():
@@ -97,6 +103,23 @@ def find_choices(
             best[place, key] = _keep_best(choices)
     ends = [c for (p, _), cs in best.items() if p == model.end for c in cs]
     return _keep_front(ends)
+
+
+def keep_lowest(
+    choices: Sequence[Choice], margin: float = TIE
+) -> list[Choice]:
+    """Keep the choices that need hardly more memory than the lowest one.
+
+    Args:
+        choices (Sequence[Choice]): They come from :func:`find_choices`.
+        margin (float): How much more that may be, as a fraction. Defaults to
+            0.01.
+
+    Returns:
+        list[Choice]: The last one has the fewest MACs.
+    """
+    limit = (1 + margin) * choices[0].peak
+    return [choice for choice in choices if choice.peak <= limit]
 
 
 def _keep_best(choices: list[Choice]) -> list[Choice]:

@@ -1,19 +1,21 @@
 """Recording what an end-to-end iteration needs."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
+from itertools import pairwise
 from typing import Any, Optional
 
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils._pytree import tree_leaves
 
 from ..metering import LiveBytes, MacCounter
 from ..simulation import FakeStep, Workload
 from ..supervision.replaced_method import replaced_method
 from ..tracing import BackboneTrace, Partition
-from .step_profile import StepProfile
+from .saved_outputs import watching_saved
+from .storages import Storages, count_bytes, find_storages, find_tensors
+from .stretches import StepProfile, Stretch
 
 __all__ = ['profile_step']
 
@@ -21,217 +23,225 @@ __all__ = ['profile_step']
 def profile_step(
     workload: Workload, trace: BackboneTrace, names: Sequence[str]
 ) -> StepProfile:
-    """Run an end-to-end iteration on fake tensors, twice, and look at it.
+    """Run an end-to-end iteration on fake tensors and look at it.
 
     Args:
-        workload (Workload): Its model is plain and has a ``backbone``.
-        trace (BackboneTrace): Of the backbone.
+        workload (Workload): What is trained; its model is plain and has a
+            ``backbone``.
+        trace (BackboneTrace): Trace of the backbone.
         names (Sequence[str]): Candidate boundaries, in order.
 
     Returns:
         StepProfile: What lives when.
     """
-    recorder, macs = _record(workload, trace, names, holds_features=False)
-    held = _record(workload, trace, names, holds_features=True)[0]
-    return recorder.to_profile(held.backward_peaks, macs)
-
-
-def _record(
-    workload: Workload,
-    trace: BackboneTrace,
-    names: Sequence[str],
-    holds_features: bool,
-) -> tuple['_Recorder', int]:
     step = FakeStep(workload)
-    recorder = _Recorder(step, trace, names, holds_features)
+    recorder = _StepRecorder(step, trace, names)
     with ExitStack() as stack:
         recorder.attach(stack)
         stack.enter_context(step.running())
         stack.enter_context(recorder.live)
-        with MacCounter() as counter, recorder.watching_heads():
+        watched = watching_saved(step.model.backbone)
+        with MacCounter() as counter, watched as is_saved:
             loss = step.compute_loss()
-        loss.backward()
-        del loss
-        recorder.finish()
-    return recorder, counter.forward
+        recorder.end_forward(is_saved)
+        step.wrapper.update_params(loss)
+        return recorder.finish(counter.forward)
 
 
-class _Recorder:
-    """Hooks that write down what lives at each place."""
+class _StepRecorder:
+    """Hooks that write down what lives at each boundary.
+
+    Args:
+        step (FakeStep): The iteration.
+        trace (BackboneTrace): Trace of its backbone.
+        names (Sequence[str]): Candidate boundaries, in order.
+
+    Attributes:
+        live (LiveBytes): It counts while the iteration runs.
+    """
 
     def __init__(
-        self,
-        step: FakeStep,
-        trace: BackboneTrace,
-        names: Sequence[str],
-        holds_features: bool,
+        self, step: FakeStep, trace: BackboneTrace, names: Sequence[str]
     ) -> None:
-        self.holds_features = holds_features
-        self.backbone = step.model.backbone
-        self.model, self.optimizer = step.model, step.optimizer
-        self.workload = step.workload
-        self.names = tuple(names)
-        self.partitions = [trace.partition([n]) for n in names]
         self.live = LiveBytes(step.model, step.optimizer)
-        self.static = self.peak = self.live.current
-        n = len(names)
-        self.forward = [0] * (n + 2)
-        self.forward_peaks = [0] * (n + 2)
-        self.backward_peaks = [0] * (n + 2)
-        self.outputs: list = [(0, 0)] * (n + 2)
-        self.features: list = [None] * (n + 2)
-        self.held: dict[int, Tensor] = {}
-        self.around = [
-            {name[:i] for i, char in enumerate(name) if char == '.'}
-            for name in names
-        ]
-        self.inputs: dict[str, dict[int, int]] = {}
+        self._step = step
+        self._backbone = step.model.backbone
+        self._stretches = [Stretch(name) for name in (*names, '')]
+        self._partitions = [trace.partition([name]) for name in names]
+        self._static = self._peak = self.live.current
+        self._live_at_start = 0
+        self._before_update = 0
+        # what the backward is in; bytes of its ends that are gone by then
+        self._going_back: Optional[Stretch] = None
+        self._freed = dict.fromkeys((*names, ''), 0)
+        # of modules, by their names
+        self._inputs: dict[str, Storages] = {}
+        # of the backbone: bytes, and whether they are frozen and saved
+        self._outputs: list[Storages] = []
+        self._is_frozen: list[bool] = []
+        self._is_saved: list[bool] = []
 
     def attach(self, stack: ExitStack) -> None:
-        hook = self.backbone.register_forward_pre_hook(self._at_start)
-        stack.callback(hook.remove)
-        for i, name in enumerate(self.names, 1):
-            module = self.backbone.get_submodule(name)
-            hook = module.register_forward_hook(partial(self._at_place, i))
-            stack.callback(hook.remove)
-        taps = [set(partition.taps) for partition in self.partitions]
-        for name in set().union(self.names, *taps, *self.around):
-            module = self.backbone.get_submodule(name)
-            hook = module.register_forward_pre_hook(
-                partial(self._at_input, name), with_kwargs=True
-            )
-            stack.callback(hook.remove)
-        forward = partial(self._record_end, self.backbone.forward)
-        stack.enter_context(replaced_method(self.backbone, 'forward', forward))
+        """Register the hooks.
+
+        Args:
+            stack (ExitStack): It removes them.
+        """
+
+        def keep(handle: Any) -> None:
+            stack.callback(handle.remove)
+
+        backbone, stretches = self._backbone, self._stretches
+        keep(backbone.register_forward_pre_hook(self._at_start))
+        for stretch, following in pairwise(stretches):
+            module = backbone.get_submodule(stretch.name)
+            hook = partial(self._at_end, stretch, following)
+            keep(module.register_forward_hook(hook))
+        pairs = zip(stretches, self._partitions)
+        holders = [_find_holders(*pair) for pair in pairs]
+        for name in {s.name for s in stretches[:-1]}.union(*holders):
+            hook = partial(self._at_input, name)
+            module = backbone.get_submodule(name)
+            keep(module.register_forward_pre_hook(hook, with_kwargs=True))
+        keep(self._step.optimizer.register_step_pre_hook(self._at_update))
+        forward = partial(self._at_backbone_end, backbone.forward)
+        stack.enter_context(replaced_method(backbone, 'forward', forward))
+
+    def end_forward(self, is_saved: Sequence[bool]) -> None:
+        """Note that the forward pass is over.
+
+        Args:
+            is_saved (Sequence[bool]): Whether neck and heads save the
+                outputs of the backbone.
+        """
+        self._is_saved = list(is_saved)
+        last = self._going_back = self._stretches[-1]
+        last.forward_peak = max(last.forward_peak, self._take_peak())
 
     def _take_peak(self) -> int:
-        """The peak since last asked."""
+        """Read the peak since it was last read."""
         peak = self.live.peak
-        self.peak = max(self.peak, peak)
+        self._peak = max(self._peak, peak)
         self.live.peak = self.live.current
-        return peak - self.static
+        return peak - self._static
 
     def _at_start(self, module: nn.Module, args: tuple) -> None:
         self._take_peak()
-        self.forward[0] = self.live.current - self.static
-
-    def _at_place(
-        self, i: int, module: nn.Module, args: tuple, h: Tensor
-    ) -> None:
-        self.forward_peaks[i] = self._take_peak()
-        self.forward[i] = self.live.current - self.static
-        self.outputs[i] = _storage(h)
-        self.features[i] = (tuple(h.shape), h.dtype)
-        if self.holds_features:
-            self.held[i] = h.detach()
-        h.register_hook(partial(self._at_gradient, i))
+        self._live_at_start = self.live.current - self._static
 
     def _at_input(
         self, name: str, module: nn.Module, args: tuple, kwargs: dict
     ) -> None:
-        self.inputs[name] = dict(map(_storage, _tensors((args, kwargs))))
+        self._inputs[name] = find_storages((args, kwargs))
 
-    def _record_end(self, forward: Callable, *args: Any, **kwargs: Any) -> Any:
+    def _at_end(
+        self,
+        stretch: Stretch,
+        following: Stretch,
+        module: nn.Module,
+        args: tuple,
+        h: Tensor,
+    ) -> None:
+        stretch.forward_peak = self._take_peak()
+        stretch.live_after = self.live.current - self._static
+        stretch.output = find_storages(h)
+        stretch.features = (tuple(h.shape), h.dtype)
+        h.register_hook(partial(self._at_gradient, stretch, following))
+        # the caller of the module holds its input, a local module h
+        for storage in {t.untyped_storage() for t in find_tensors((args, h))}:
+            at_freed = partial(self._at_freed, stretch, storage.nbytes())
+            weakref.finalize(storage, at_freed).atexit = False
+
+    def _at_backbone_end(
+        self, forward: Callable, *args: Any, **kwargs: Any
+    ) -> Any:
         feats = forward(*args, **kwargs)
-        self.forward_peaks[-1] = self._take_peak()
-        self.forward[-1] = self.live.current - self.static
-        self.results = [_storage(t) for t in _tensors(feats)]
-        # of frozen stages
-        self.frozen = {
-            i for i, t in enumerate(_tensors(feats)) if not t.requires_grad
-        }
+        last = self._stretches[-1]
+        last.forward_peak = self._take_peak()
+        last.live_after = self.live.current - self._static
+        self._outputs = [find_storages(t) for t in find_tensors(feats)]
+        self._is_frozen = [not t.requires_grad for t in find_tensors(feats)]
         return feats
 
-    @contextmanager
-    def watching_heads(self) -> Iterator[None]:
-        """See which outputs neck and heads save for their backward."""
-        handed_on: list[Tensor] = []
-        saved: set[int] = set()
+    def _at_freed(self, stretch: Stretch, size: int) -> None:
+        """Note that its input or output goes, which still counts here."""
+        if stretch is self._going_back:
+            self._note_backward(stretch)
+            self.live.peak -= size
+        self._freed[stretch.name] += size
 
-        def save(tensor: Tensor) -> Tensor:
-            saved.add(_storage(tensor)[0])
-            return tensor
+    def _at_gradient(
+        self, stretch: Stretch, following: Stretch, gradient: Tensor
+    ) -> None:
+        self._note_backward(following)
+        self._going_back = stretch
 
-        def at_end(backbone: nn.Module, args: tuple, feats: Any) -> None:
-            handed_on.extend(_tensors(feats))
-            stack.enter_context(saved_tensors_hooks(save, lambda t: t))
+    def _note_backward(self, stretch: Stretch) -> None:
+        peak = self._take_peak()
+        holding = peak + self._freed[stretch.name]
+        stretch.backward_peak = max(stretch.backward_peak, peak)
+        stretch.holding_peak = max(stretch.holding_peak, holding)
 
-        with ExitStack() as stack:
-            stack.callback(self.backbone.register_forward_hook(at_end).remove)
-            yield
-        self.saved = [_storage(t)[0] in saved for t in handed_on]
-        self.forward_peaks[-1] = max(self.forward_peaks[-1], self._take_peak())
+    def _at_update(self, *args: Any) -> None:
+        self._note_backward(self._stretches[0])
+        self._going_back = None
+        self._before_update = self.live.current - self._static
 
-    def _at_gradient(self, i: int, gradient: Tensor) -> None:
-        self.backward_peaks[i + 1] = self._take_peak()
-        # those at i on, until the gradient of those before arrives
-        self.held.pop(i + 1, None)
+    def finish(self, macs: int) -> StepProfile:
+        """Sum up, when the iteration is over.
 
-    def finish(self) -> None:
-        self.backward_peaks[1] = self._take_peak()
-        self.held.clear()
-        before = self.live.peak = self.live.current
-        self.optimizer.step()
-        self.update = self._take_peak() + self.static - before
+        Args:
+            macs (int): Multiply-accumulates of the forward pass.
 
-    def to_profile(self, held_peaks: list, macs: int) -> StepProfile:
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        trained_bytes = sum(map(_bytes, trained))
-        state = sum(
-            _bytes(t) for t in _tensors(list(self.optimizer.state.values()))
-        )
-        places = [*zip(self.partitions, self.around)]
-        kept = [self._find_kept(*place) for place in places]
-        # the backbone's callers hold nothing; neck and heads do what they save
-        kept.append(self._find_kept(self.partitions[-1], (), self.saved))
-        # where they accumulate they are static
-        is_new = not self.workload.accumulates
-        gradients = [
-            is_new * sum(_bytes(self.backbone.get_parameter(n)) for n in names)
-            for names in (p.parameters[0] for p in self.partitions)
-        ]
+        Returns:
+            StepProfile: What was seen.
+        """
+        update = self._take_peak() - self._before_update
+        step = self._step
+        trained = [p for p in step.model.parameters() if p.requires_grad]
+        state = find_tensors(list(step.optimizer.state.values()))
+        # where gradients accumulate they are static
+        is_new = not step.workload.accumulates
+        for stretch, partition in zip(self._stretches, self._partitions):
+            own = map(self._backbone.get_parameter, partition.parameters[0])
+            stretch.gradients = is_new * count_bytes(own)
+            stretch.input = self._inputs[stretch.name]
+            stretch.kept = self._find_kept(partition)
+            for name in _find_holders(stretch, partition):
+                # a ModuleList around a boundary is not called
+                stretch.kept.update(self._inputs.get(name, {}))
+        last = self._stretches[-1]
+        last.gradients = is_new * count_bytes(trained)
+        # the backbone's callers hold nothing; neck and heads what they save
+        behind = self._partitions[-1]
+        last.kept = self._find_kept(behind, self._is_saved)
+        for name in behind.taps:
+            last.kept.update(self._inputs.get(name, {}))
+        ratio = count_bytes(state) / count_bytes(trained)
         return StepProfile(
-            self.names,
-            self.static,
-            self.peak,
-            macs,
-            state / trained_bytes,
-            self.forward,
-            self.forward_peaks,
-            self.backward_peaks,
-            held_peaks,
-            self.update,
-            [0, *gradients, is_new * trained_bytes],
-            [{}, *kept],
-            self.outputs,
-            [{}, *(self.inputs[name] for name in self.names), {}],
-            self.features,
+            self._stretches,
+            static=self._static,
+            peak=self._peak,
+            macs=macs,
+            state_ratio=ratio,
+            live_at_start=self._live_at_start,
+            update=update,
         )
 
     def _find_kept(
-        self,
-        partition: Partition,
-        around: Collection[str],
-        is_held: Optional[Sequence[bool]] = None,
-    ) -> dict[int, int]:
-        outputs = self.frozen.union(partition.closed_outputs)
-        storages = dict(
-            self.results[i] for i in outputs if is_held is None or is_held[i]
-        )
-        for name in (*partition.taps, *around):
-            # a ModuleList around a boundary is not called
-            storages.update(self.inputs.get(name, {}))
-        return storages
+        self, partition: Partition, is_held: Optional[Sequence[bool]] = None
+    ) -> Storages:
+        """Find outputs of the backbone that live on behind a cut."""
+        kept = {}
+        for i, output in enumerate(self._outputs):
+            is_kept = self._is_frozen[i] or i in partition.closed_outputs
+            if is_kept and (is_held is None or is_held[i]):
+                kept.update(output)
+        return kept
 
 
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
-def _storage(tensor: Tensor) -> tuple[int, int]:
-    storage = tensor.untyped_storage()
-    return storage._cdata, storage.nbytes()
+def _find_holders(stretch: Stretch, partition: Partition) -> set[str]:
+    """Name the modules whose inputs live on behind a cut."""
+    parts = stretch.name.split('.')
+    around = {'.'.join(parts[:i]) for i in range(1, len(parts))}
+    return around.union(partition.taps)

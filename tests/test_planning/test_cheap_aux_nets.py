@@ -5,13 +5,13 @@ from mmengine.registry import DefaultScope
 from processes import ROOT
 
 from localsup_mm.hosts import find_host, read_training
-from localsup_mm.planning import Planner
+from localsup_mm.planning import make_planner
 from localsup_mm.simulation import read_workload
 
 RESNET101 = ['layer1.2', 'layer2.3', 'layer3.7', 'layer3.15', 'layer3.22']
 
 
-def make_planner(config, image_size=None, batch_size=None):
+def read_planner(config, image_size=None, batch_size=None):
     if '::' not in config:
         config = str(ROOT / 'configs' / config)
     cfg = read_training(config)
@@ -19,7 +19,7 @@ def make_planner(config, image_size=None, batch_size=None):
     image_size = workload.input_shape[2:]
     sizes = find_host(cfg).make_default_aux_nets(cfg, image_size)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        planner = Planner(workload, sizes)
+        planner = make_planner(workload, sizes)
     return planner, sizes.index(planner.aux_nets)
 
 
@@ -67,7 +67,7 @@ def make_planner(config, image_size=None, batch_size=None):
 def test_extra_compute_is_below_6_percent(config, boundaries, place):
     # ratios of a detector are those at half the size
     size = (400, 672) if 'mmdet' in config else None
-    planner, taken = make_planner(config, size)
+    planner, taken = read_planner(config, size)
     # published figures are those of the largest aux nets
     assert taken == place
     plan = planner.evaluate([_find(planner, name) for name in boundaries])
@@ -105,7 +105,7 @@ def test_extra_compute_is_below_6_percent(config, boundaries, place):
     ],
 )
 def test_small_networks_get_small_aux_nets(config, image_size, batch_size):
-    planner, taken = make_planner(config, image_size, batch_size)
+    planner, taken = read_planner(config, image_size, batch_size)
     assert taken > 0
     plan = planner.plan(min(6, len(planner.names) + 1))
     assert 0 < plan.extra_macs < 0.06

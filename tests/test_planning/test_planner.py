@@ -1,5 +1,6 @@
 """Predicted memory against measured, and the plans that follow."""
 
+import copy
 import functools
 import json
 import re
@@ -14,7 +15,7 @@ from processes import ROOT
 
 from localsup_mm.hosts import find_host
 from localsup_mm.metering import format_bytes, parse_bytes
-from localsup_mm.planning import Planner
+from localsup_mm.planning import make_planner
 from localsup_mm.planning.search import find_choices
 from localsup_mm.simulation import Workload, peak_memory, read_workload
 
@@ -48,16 +49,18 @@ SMALL_MASK_RCNN = {
 
 
 @functools.cache
-def _make_planner(config, options, **kwargs):
+def _read_planner(config, options, **kwargs):
     cfg = Config.fromstring(f'_base_ = [{config!r}]', '.py')
     cfg.merge_from_dict(json.loads(options))
     workload = read_workload(cfg, **kwargs)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return Planner(workload, find_host(cfg).make_default_aux_nets(cfg))
+        return make_planner(
+            workload, find_host(cfg).make_default_aux_nets(cfg)
+        )
 
 
-def make_planner(config, options=None, **kwargs):
-    return _make_planner(config, json.dumps(options or {}), **kwargs)
+def read_planner(config, options=None, **kwargs):
+    return _read_planner(config, json.dumps(options or {}), **kwargs)
 
 
 def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
@@ -69,7 +72,7 @@ def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
         **kwargs,
     )
     decoder = dict(mean=[0.0] * 3, std=[255.0] * 3)
-    return Planner(workload, aux_nets or dict(decoder=decoder))
+    return make_planner(workload, aux_nets or dict(decoder=decoder))
 
 
 @pytest.mark.parametrize(
@@ -95,12 +98,13 @@ def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
     ],
 )
 def test_prediction_is_what_is_counted(config, options, kwargs, cuts):
-    planner = make_planner(config, options, **kwargs)
+    planner = read_planner(config, options, **kwargs)
     plan = planner.evaluate(cuts)
-    predicted = planner.model.peaks(
+    predicted = planner.memory_model.peaks(
         [planner.names.index(name) + 1 for name in cuts]
     )
-    assert max(predicted) == pytest.approx(plan.peak_memory, rel=0.002)
+    # so near the search looks; what it finds is measured
+    assert max(predicted) == pytest.approx(plan.peak_memory, rel=0.02)
     # a module that sets no peak may begin with a layer that needs less than
     # end to end, where its input needs a gradient
     assert predicted == pytest.approx(plan.module_peaks, rel=0.03)
@@ -133,7 +137,9 @@ def test_prediction_of_the_peak_is_exact(name, aux_nets, cuts, kwargs):
     )
     plan = planner.evaluate(cuts)
     predicted = max(
-        planner.model.peaks([planner.names.index(name) + 1 for name in cuts])
+        planner.memory_model.peaks(
+            [planner.names.index(name) + 1 for name in cuts]
+        )
     )
     assert predicted == pytest.approx(plan.peak_memory, rel=0.005)
     assert plan.end_to_end == peak_memory(planner.workload)
@@ -142,10 +148,10 @@ def test_prediction_of_the_peak_is_exact(name, aux_nets, cuts, kwargs):
 def test_what_lives_on_behind_a_cut():
     profile = make_toy_planner().profile
     assert profile.names == ('conv1', 'conv2', 'conv3')
-    kept = [sum(sizes.values()) for sizes in profile.kept]
+    kept = [sum(stretch.kept.values()) for stretch in profile.stretches]
     size = 2 * 8 * 32 * 32 * 4  # bytes of features
     # the first output; and the second, with what its norm has saved
-    assert kept[:-1] == [0, 0, size, 3 * size]
+    assert kept[:-1] == [0, size, 3 * size]
     # at the end what the norm has saved; the head saves no output
     assert kept[-1] == size
 
@@ -153,18 +159,18 @@ def test_what_lives_on_behind_a_cut():
 def test_what_lives_on_of_frozen_stages():
     planner = make_toy_planner('resnet_mmdet_frozen')
     profile = planner.profile
-    place = profile.names.index('layer3.0') + 1
-    kept = sorted(profile.kept[place].values())
+    stretch = profile.stretches[profile.names.index('layer3.0')]
+    kept = sorted(stretch.kept.values())
     # that of layer2, and of layer1, which is frozen
     assert kept == [2 * 32 * 8 * 8 * 4, 2 * 16 * 16 * 16 * 4]
     trained = planner.workload.model.parameters()
-    assert profile.gradients[-1] == sum(
+    assert profile.gradients == sum(
         p.nbytes for p in trained if p.requires_grad
     )
 
 
 def test_end_to_end_is_that_of_the_plain_model():
-    planner = make_planner(DEEPLAB)
+    planner = read_planner(DEEPLAB)
     assert planner.profile.peak == peak_memory(planner.workload)
     plan = planner.plan(num_local_modules=1)
     assert plan.boundaries == ()
@@ -174,16 +180,16 @@ def test_end_to_end_is_that_of_the_plain_model():
 
 def test_optimizer_step_may_need_the_most():
     """Where images are small, of parameters and their gradients."""
-    planner = make_planner(DEEPLAB, image_size=(64, 64))
+    planner = read_planner(DEEPLAB, image_size=(64, 64))
     assert planner.profile.peak == peak_memory(planner.workload)
     plan = planner.evaluate(['layer3.0'])
     place = planner.names.index('layer3.0') + 1
-    predicted = planner.model.peaks([place])
-    assert predicted == pytest.approx(plan.module_peaks, rel=0.002)
+    predicted = planner.memory_model.peaks([place])
+    assert predicted == pytest.approx(plan.module_peaks, rel=0.02)
 
 
 def test_gradients_that_accumulate_live_in_all_local_modules():
-    planner = make_planner(DEEPLAB, ACCUMULATING)
+    planner = read_planner(DEEPLAB, ACCUMULATING)
     gradients = sum(
         p.numel() * p.element_size()
         for p in planner.workload.model.parameters()
@@ -192,14 +198,14 @@ def test_gradients_that_accumulate_live_in_all_local_modules():
         a - b
         for a, b in zip(
             planner.evaluate(['layer1']).module_peaks,
-            make_planner(DEEPLAB).evaluate(['layer1']).module_peaks,
+            read_planner(DEEPLAB).evaluate(['layer1']).module_peaks,
         )
     ]
     assert 0.95 * gradients < more[0] < 1.05 * gradients
 
 
 def test_number_of_local_modules():
-    planner = make_planner(DEEPLAB)
+    planner = read_planner(DEEPLAB)
     peaks = []
     for k in (2, 3, 4):
         plan = planner.plan(num_local_modules=k)
@@ -212,7 +218,7 @@ def test_number_of_local_modules():
 
 
 def test_budget_takes_the_fewest_macs():
-    planner = make_planner(DEEPLAB)
+    planner = read_planner(DEEPLAB)
     lowest = planner.plan()
     budget = (lowest.peak_memory + lowest.end_to_end) // 2
     plan = planner.plan(memory_budget=budget)
@@ -246,7 +252,7 @@ def test_plans_are_the_same_each_time():
 
 
 def test_detectors_sample_the_same_boxes_each_time():
-    workload = make_planner(MASK_RCNN, SMALL_MASK_RCNN).workload
+    workload = read_planner(MASK_RCNN, SMALL_MASK_RCNN).workload
     workload = replace(workload, input_shape=(2, 3, 128, 192))
     state = torch.get_rng_state()
     peak = peak_memory(workload)
@@ -256,7 +262,7 @@ def test_detectors_sample_the_same_boxes_each_time():
 
 
 def test_budget_below_the_floor_says_what_sets_it():
-    planner = make_planner(DEEPLAB)
+    planner = read_planner(DEEPLAB)
     lowest = planner.plan()
     with pytest.raises(
         ValueError, match=r'`memory_budget` should be at least \d.*got 100\.0'
@@ -265,21 +271,23 @@ def test_budget_below_the_floor_says_what_sets_it():
     profile = planner.profile
     assert (
         f'optimizer state take {format_bytes(profile.static)}, gradients '
-        f'{format_bytes(profile.gradients[-1])}; '
+        f'{format_bytes(profile.gradients)}; '
     ) in str(error.value)
     # the last local module, that of the heads
     assert re.search(
         r'local module (\d) of (?!\1)\d, up to the heads, sets',
         str(error.value),
     )
-    peaks = planner.model.peaks(find_choices(planner.model)[0].places)
+    peaks = planner.memory_model.peaks(
+        find_choices(planner.memory_model)[0].places
+    )
     assert max(peaks) == peaks[-1] > max(peaks[:-1])
     assert planner.plan(memory_budget=lowest.peak_memory)
 
 
 @pytest.mark.parametrize('image_size', [(256, 256), (321, 321)])
 def test_floor_is_a_budget_that_is_kept(image_size):
-    planner = make_planner(DEEPLAB, image_size=image_size)
+    planner = read_planner(DEEPLAB, image_size=image_size)
     lowest = planner.plan()
     kept = planner.plan(memory_budget=lowest.peak_memory)
     assert kept.peak_memory <= lowest.peak_memory
@@ -289,15 +297,31 @@ def test_floor_is_a_budget_that_is_kept(image_size):
     assert planner.plan(memory_budget=floor).peak_memory <= parse_bytes(floor)
 
 
+@pytest.mark.parametrize('error', [-0.015, 0.015])
+def test_wrong_predictions_change_no_plan(error):
+    """Within the tolerance of the search: what counts is measured."""
+    planner = make_toy_planner()
+    lowest = planner.plan()
+    model = copy.deepcopy(planner.memory_model)
+    model.profile.static += round(error * lowest.peak_memory)
+    wrong = replace(planner, memory_model=model)
+    assert wrong.plan() == lowest
+    assert wrong.plan(memory_budget=lowest.peak_memory) == lowest
+    with pytest.raises(ValueError, match='at least') as caught:
+        wrong.plan(memory_budget=lowest.peak_memory // 2)
+    floor = format_bytes(lowest.peak_memory, round_up=True)
+    assert f'at least {floor}, ' in str(caught.value)
+
+
 def test_lowest_memory_has_the_fewest_macs_within_1_percent():
-    planner = make_planner(DEEPLAB)
-    static, choices = planner.profile.static, find_choices(planner.model)
-    limit = 1.01 * (static + choices[0].peak)
+    planner = read_planner(DEEPLAB)
+    choices = find_choices(planner.memory_model)
+    limit = 1.01 * choices[0].peak
     plan = planner.plan()
     places = [planner.names.index(name) + 1 for name in plan.boundaries]
-    found = max(planner.model.peaks(places))
-    assert static + choices[0].peak < found <= limit
-    higher = [static + c.peak for c in choices if static + c.peak > found]
+    found = max(planner.memory_model.peaks(places))
+    assert choices[0].peak < found <= limit
+    higher = [c.peak for c in choices if c.peak > found]
     assert higher
     assert min(higher) > limit
 
@@ -315,11 +339,11 @@ def test_backbone_without_boundaries():
         parameter.requires_grad = name.startswith('conv4')
     workload = Workload(model, (2, 3, 64, 64), list, SGD)
     with pytest.raises(ValueError, match=r'`backbone`.*ToyBackbone without'):
-        Planner(workload, dict(decoder={}))
+        make_planner(workload, dict(decoder={}))
 
 
 def test_own_boundaries():
-    planner = make_planner(DEEPLAB)
+    planner = read_planner(DEEPLAB)
     # another name of a place, and one inside of a block
     names = ['layer2.1', 'layer3.0.relu']
     assert not set(names) & set(planner.names)
@@ -333,11 +357,11 @@ def test_own_boundaries():
 
 
 def test_frozen_stages_save_nothing():
-    frozen = make_planner(MASK_RCNN, SMALL_MASK_RCNN)
+    frozen = read_planner(MASK_RCNN, SMALL_MASK_RCNN)
     assert frozen.names[0].startswith('layer2')
     # nothing to train, and so nothing to keep, before the first boundary
-    assert frozen.profile.gradients[1] > 0
-    learning = make_planner(
+    assert frozen.profile.stretches[0].gradients > 0
+    learning = read_planner(
         MASK_RCNN,
         {**SMALL_MASK_RCNN, 'model.backbone.frozen_stages': 0},
     )
@@ -346,11 +370,11 @@ def test_frozen_stages_save_nothing():
 
 def test_optimizer_that_cannot_step_each_module():
     workload = replace(
-        make_planner(DEEPLAB).workload,
+        read_planner(DEEPLAB).workload,
         step_each_module=True,
         make_optimizer=Counting,
     )
-    planner = Planner(workload, make_planner(DEEPLAB).aux_nets)
+    planner = make_planner(workload, read_planner(DEEPLAB).aux_nets)
     with pytest.raises(ValueError, match=r'`optimizer`.*got Counting'):
         planner.evaluate(['layer2'])
 

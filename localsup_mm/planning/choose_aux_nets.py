@@ -1,0 +1,67 @@
+"""Aux nets of a size that fits the network."""
+
+from collections.abc import Sequence
+
+from ..simulation import Workload
+from ..tracing import Boundary
+from .aux_cost import measure_everywhere
+from .memory_model import MemoryModel
+from .search import find_choices, keep_lowest
+from .stretches import StepProfile
+
+__all__ = ['choose_aux_nets']
+
+
+def choose_aux_nets(
+    workload: Workload,
+    profile: StepProfile,
+    boundaries: Sequence[Boundary],
+    sizes: Sequence[dict],
+    max_extra_macs: float = 0.06,
+    num_local_modules: int = 6,
+) -> tuple[dict, MemoryModel]:
+    """Take the largest aux nets that add little to the forward pass.
+
+    Args:
+        workload (Workload): What is trained.
+        profile (StepProfile): Its end-to-end iteration.
+        boundaries (Sequence[Boundary]): The candidates of the profile.
+        sizes (Sequence[dict]): Aux nets from large to small, as
+            :func:`expand_local_modules` takes them. The last ones are taken
+            if none adds little enough.
+        max_extra_macs (float): What they may add to the network's
+            multiply-accumulates, as a fraction. Defaults to 0.06.
+        num_local_modules (int): The largest K for whose plan of the lowest
+            memory this has to hold, as for all smaller ones. Defaults to 6.
+
+    Returns:
+        tuple[dict, MemoryModel]: The aux nets, and what any boundaries need
+        with them.
+    """
+    limit = max_extra_macs * profile.macs
+    most = min(num_local_modules, len(profile.stretches))
+    for aux_nets in sizes:
+        model = _model_memory(workload, profile, boundaries, aux_nets)
+        if len(sizes) == 1 or all(
+            _find_macs(model, k) <= limit for k in range(most, 1, -1)
+        ):
+            break
+    return aux_nets, model
+
+
+def _model_memory(
+    workload: Workload,
+    profile: StepProfile,
+    boundaries: Sequence[Boundary],
+    aux_nets: dict,
+) -> MemoryModel:
+    features = [stretch.features for stretch in profile.stretches]
+    # weights of losses cost nothing
+    parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
+    costs = measure_everywhere(workload, zip(boundaries, features), parts)
+    return MemoryModel(profile, costs, workload.step_each_module)
+
+
+def _find_macs(model: MemoryModel, num_local_modules: int) -> int:
+    """Find what aux nets add in the plan of the lowest memory."""
+    return keep_lowest(find_choices(model, num_local_modules))[-1].macs

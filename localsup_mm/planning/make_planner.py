@@ -1,0 +1,52 @@
+"""Making a planner for one network."""
+
+from collections.abc import Sequence
+from typing import Optional, Union
+
+from ..simulation import Workload
+from ..tracing import trace_backbone
+from .candidates import find_candidates
+from .choose_aux_nets import choose_aux_nets
+from .planner import Planner
+from .step_recorder import profile_step
+
+__all__ = ['make_planner']
+
+
+def make_planner(
+    workload: Workload,
+    aux_nets: Union[dict, Sequence[dict]],
+    context_supply: Optional[dict] = None,
+    trace_size: Optional[tuple[int, int]] = None,
+) -> Planner:
+    """Trace and profile an iteration on fake tensors, and plan with it.
+
+    It takes as long as a few iterations on fake tensors: seconds, or a
+    minute for a large detector.
+
+    Args:
+        workload (Workload): What is trained; its model is plain.
+        aux_nets (dict | Sequence[dict]): ``decoder``, ``aux_neck``,
+            ``aux_head`` and other arguments of :func:`expand_local_modules`.
+            Of several, from large to small, :func:`choose_aux_nets` takes
+            those that add at most 6 % to the MACs of the forward pass.
+        context_supply (dict, optional): See :func:`supervise_locally`; it
+            counts in what is measured, not in the choice. Defaults to None.
+        trace_size (tuple[int, int], optional): ``input_size`` of
+            :func:`trace_backbone`. Defaults to None.
+
+    Returns:
+        Planner: It knows what any boundaries cost.
+
+    Raises:
+        BoundaryError: If the backbone cannot be cut.
+    """
+    backbone = workload.model.backbone
+    trace = trace_backbone(backbone, trace_size)
+    names = find_candidates(backbone, trace)
+    profile = profile_step(workload, trace, names)
+    sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
+    chosen, memory_model = choose_aux_nets(
+        workload, profile, [trace.boundaries[name] for name in names], sizes
+    )
+    return Planner(workload, memory_model, chosen, context_supply, trace_size)

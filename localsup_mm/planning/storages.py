@@ -1,0 +1,28 @@
+"""Telling storages of tensors apart."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+__all__ = ['Storages', 'count_bytes', 'find_storages', 'find_tensors']
+
+# Bytes of storages, each by a number of its own while it lives.
+Storages = dict[int, int]
+
+
+def find_tensors(tree: Any) -> list[Tensor]:
+    """List the tensors in nested lists, tuples and dicts."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def find_storages(tree: Any) -> Storages:
+    """List the storages of the tensors in nested lists, tuples and dicts."""
+    storages = [tensor.untyped_storage() for tensor in find_tensors(tree)]
+    return {storage._cdata: storage.nbytes() for storage in storages}
+
+
+def count_bytes(tensors: Iterable[Tensor]) -> int:
+    """Sum the bytes of tensors, whether they share storages or not."""
+    return sum(t.numel() * t.element_size() for t in tensors)
