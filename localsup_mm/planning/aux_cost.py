@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from mmengine.model import revert_sync_batchnorm
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from ..metering import LiveBytes, MacCounter
@@ -17,6 +16,7 @@ from ..simulation.fake_step import host_ops, make_batch
 from ..simulation.shape_only_ops import ShapeOnlyOps, real_loss
 from ..supervision import LocalModule, set_normalization
 from ..tracing import Boundary
+from ..upstream import FakeCopyMode, FakeTensorMode
 
 __all__ = ['AuxCost', 'measure_aux_nets', 'measure_everywhere']
 

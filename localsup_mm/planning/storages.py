@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+
+from ..upstream import find_storage_key, tree_leaves
 
 __all__ = ['Storages', 'count_bytes', 'find_storages', 'find_tensors']
 
@@ -19,8 +20,10 @@ def find_tensors(tree: Any) -> list[Tensor]:
 
 def find_storages(tree: Any) -> Storages:
     """List the storages of the tensors in nested lists, tuples and dicts."""
-    storages = [tensor.untyped_storage() for tensor in find_tensors(tree)]
-    return {storage._cdata: storage.nbytes() for storage in storages}
+    return {
+        find_storage_key(tensor): tensor.untyped_storage().nbytes()
+        for tensor in find_tensors(tree)
+    }
 
 
 def count_bytes(tensors: Iterable[Tensor]) -> int:

@@ -10,17 +10,17 @@ from typing import Any, Optional
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import (
-    FakeCopyMode,
-    FakeTensorMode,
-    unset_fake_temporarily,
-)
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.optim import Optimizer
 
 from ..hosts import adapted_compiled_ops
 from ..supervision import LocalModule, find_supervised_backbones
 from ..supervision.replaced_method import replaced_method
+from ..upstream import (
+    FakeCopyMode,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 from .fake_optim_wrapper import FakeOptimWrapper
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
 from .workload import Workload

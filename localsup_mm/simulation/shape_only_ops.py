@@ -6,18 +6,17 @@ from typing import Any, Optional
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import (
-    FakeTensor,
-    FakeTensorMode,
-    unset_fake_temporarily,
-)
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.utils._python_dispatch import (
+
+from ..upstream import (
+    FakeTensor,
+    FakeTensorMode,
     TorchDispatchMode,
-    _disable_current_modes,
+    dispatch_modes_disabled,
+    tree_map_only,
+    unset_fake_temporarily,
 )
-from torch.utils._pytree import tree_map_only
 
 __all__ = ['ShapeOnlyOps', 'real_loss', 'to_real']
 
@@ -54,7 +53,7 @@ class ShapeOnlyOps(TorchDispatchMode):
         is_fake = any(issubclass(t, FakeTensor) for t in types)
         if func.overloadpacket not in _HEAVY or is_fake:
             return func(*args, **kwargs)
-        with _disable_current_modes():
+        with dispatch_modes_disabled():
             args, kwargs = tree_map_only(
                 Tensor, lambda t: t.to('meta'), (args, kwargs)
             )

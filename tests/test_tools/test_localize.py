@@ -214,7 +214,7 @@ LOCAL = f'{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py'
         (
             'mmdet::detr/detr_r50_8xb2-150e_coco.py',
             ['--lowest', '--step-each-module'],
-            r'`optim_wrapper.clip_grad`.*max_norm',
+            r'`clip_grad`.*max_norm',
         ),
         (VIT, ['--lowest', '--with-cp'], r'`with_cp`.*VisionTransformer'),
         ('mmaction::tsn.py', ['--lowest'], r"one of .*'mmseg'.*'mmaction::"),
