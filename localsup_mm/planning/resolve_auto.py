@@ -36,7 +36,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         Plan: What was chosen; None if nothing was open.
 
     Raises:
-        ValueError: As :func:`make_planner` and :func:`read_workload`.
+        ValueError: See :func:`make_planner` and :func:`read_workload`.
     """
     backbone = cfg.get('model', {}).get('backbone') or {}
     local_modules = backbone.get('local_modules')
@@ -83,7 +83,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
 def _find_open_rule(
     local_modules: Union[dict, Sequence[dict], None],
 ) -> Optional[dict]:
-    """What is to be planned, as a rule for all local modules."""
+    """Find what is to be planned, as a rule for all local modules."""
     if isinstance(local_modules, dict):
         is_open = local_modules.get('boundaries') == 'auto'
         return local_modules if is_open else None

@@ -1,4 +1,4 @@
-"""The model of a config, as it is trained."""
+"""Building the model of a config as it is trained."""
 
 import copy
 from typing import Any, Optional
@@ -23,11 +23,12 @@ def build_host_model(
         cfg (Config): The config of a training; it is not changed.
         with_cp (bool, optional): Whether the backbone is told to checkpoint;
             if not, no layer does. Defaults to None: as the config says.
-        is_local (bool): Whether with its local modules, if it has some.
+        is_local (bool): Whether to keep its local modules, if it has some.
             Defaults to True.
 
     Returns:
-        nn.Module: Without pretrained weights, with plain batch norm.
+        nn.Module: The model without pretrained weights, with plain batch
+        norm.
 
     Raises:
         ValueError: If the backbone cannot be told to checkpoint.
@@ -59,7 +60,7 @@ def drop_pretrained(cfg: Any) -> None:
     """Leave out weights that would be downloaded.
 
     Args:
-        cfg (Any): Of a model, changed in place.
+        cfg (Any): The config of a model; it is changed in place.
     """
     if isinstance(cfg, (list, tuple)):
         for value in cfg:

@@ -1,4 +1,4 @@
-"""What a config trains, without its data."""
+"""Reading from a config what it trains, without its data."""
 
 import copy
 import math
@@ -44,7 +44,7 @@ def read_workload(
             ``optim_wrapper`` says.
         with_cp (bool, optional): See :func:`build_host_model`. Defaults to
             None: as the config says.
-        step_each_module (bool, optional): As :class:`LocalOptimWrapper`.
+        step_each_module (bool, optional): See :class:`LocalOptimWrapper`.
             Defaults to None: as ``optim_wrapper`` says.
         is_local (bool): Whether with its local modules, if it has some.
             Defaults to False: end to end.

@@ -11,16 +11,16 @@ __all__ = ['StepCost', 'measure_step', 'peak_memory']
 
 @dataclass(frozen=True)
 class StepCost:
-    """Of one iteration, on the whole batch.
+    """What one iteration costs, for the whole batch.
 
     Args:
-        module_peaks (tuple[int]): Bytes, while each local module trains;
-            the last with neck, heads and the optimizer's step. End to end,
-            one.
+        module_peaks (tuple[int]): Peaks in bytes while each local module
+            trains; the last one trains with neck and heads, and the
+            optimizer's step counts there. End to end there is one.
         forward_macs (int): Multiply-accumulates of convs and matrix
             products in forward passes, aux nets included.
-        step_macs (int): The same with backwards, and what checkpointing
-            computes again there.
+        step_macs (int): The same with backwards, and with what activation
+            checkpointing computes again there.
     """
 
     module_peaks: tuple[int, ...]
@@ -29,7 +29,7 @@ class StepCost:
 
     @property
     def peak_memory(self) -> int:
-        """Bytes, of the whole iteration."""
+        """The most bytes that live in the iteration."""
         return max(self.module_peaks)
 
 
@@ -37,16 +37,16 @@ def measure_step(workload: Workload) -> StepCost:
     """Count what a training iteration costs, on fake tensors.
 
     Its memory is parameters, gradients, optimizer state and activations, as
-    allocated, gradients of earlier iterations where they accumulate. Not
-    what kernels take for themselves, nor what hooks and wrappers hold, e.g.
-    the copy of an EMA and DDP's buckets. An hour's run on a large GPU takes
-    seconds on a laptop.
+    allocated, and gradients of earlier iterations where they accumulate. It
+    leaves out what kernels take for themselves, and what hooks and wrappers
+    hold, e.g. the copy of an EMA and DDP's buckets. What trains for an hour
+    on a large GPU takes seconds on a laptop.
 
     Args:
         workload (Workload): What is trained; its model is not changed.
 
     Returns:
-        StepCost: Of an iteration.
+        StepCost: Memory and compute of one iteration.
     """
     peaks: list[int] = []
 
@@ -63,7 +63,7 @@ def measure_step(workload: Workload) -> StepCost:
 
 
 def peak_memory(workload: Workload) -> int:
-    """Peak memory of a training iteration, see :func:`measure_step`.
+    """Count the peak memory of an iteration, see :func:`measure_step`.
 
     Args:
         workload (Workload): What is trained; its model is not changed.

@@ -1,4 +1,4 @@
-"""What a training iteration works on."""
+"""The model, batch and optimizer of a training iteration."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Workload:
         is_data_dependent (bool): Whether the loss depends on values, as that
             of a detector does. Neck, heads and aux nets then run on real
             tensors, without their arithmetic. Defaults to False.
-        step_each_module (bool): As :class:`LocalOptimWrapper`. Defaults to
+        step_each_module (bool): See :class:`LocalOptimWrapper`. Defaults to
             False.
         accumulates (bool): Whether gradients of an earlier iteration live
             on. Defaults to False.
@@ -43,7 +43,7 @@ class Workload:
     accumulates: bool = False
 
     def autocast(self) -> torch.autocast:
-        """Its precision; on a CPU, where fake tensors live."""
+        """Make the context of its precision, on a CPU as fake tensors are."""
         is_mixed = self.autocast_dtype is not None
         return torch.autocast(
             'cpu', dtype=self.autocast_dtype, enabled=is_mixed
