@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,13 @@ from .prepare_model import prepare_model
 __all__ = ['LocalBackwardMixin']
 
 
-class LocalBackwardMixin:
+if TYPE_CHECKING:
+    from mmengine.optim import OptimWrapper as _Base
+else:
+    _Base = object
+
+
+class LocalBackwardMixin(_Base):
     """Adds local backwards to an optimizer wrapper.
 
     One iteration, with K local modules:
@@ -52,9 +59,9 @@ class LocalBackwardMixin:
     step_each_module: bool = False
     _parameters: Mapping[LocalModule, Collection[nn.Parameter]] = {}
     _last_parameters: Collection[nn.Parameter] = ()
-    _unproven: Collection[LocalModule] = ()
+    _unproven: AbstractSet[LocalModule] = frozenset()
     _checked_model: Optional[nn.Module] = None
-    _local_losses: Optional[dict[str, Tensor]] = None
+    _local_losses: Mapping[str, Tensor] = {}
     _reductions: Sequence[Callable[[], None]] = ()
 
     @contextmanager
@@ -69,8 +76,7 @@ class LocalBackwardMixin:
         """
         self.prepare_model(model)
         bare = unwrap_model(model)
-        self._local_losses = {}
-        self._reductions = []
+        self._local_losses, self._reductions = {}, []
         step = self.make_step(
             partial(self.local_backward, model=model, bare=bare),
             steps_each_module=self.step_each_module,
@@ -138,15 +144,17 @@ class LocalBackwardMixin:
         with outside_autocast(loss.device.type), inner_count_kept(self):
             self.backward(self.scale_loss(loss))
         for key, value in log_vars.items():
-            self._local_losses[f'{local_module.name}.{key}'] = value.detach()
+            name = f'{local_module.name}.{key}'
+            self._local_losses = {**self._local_losses, name: value.detach()}
         if local_module in self._unproven:
             check_gradients(bare, local_module)
-            self._unproven.discard(local_module)
+            self._unproven -= {local_module}
         if (
             isinstance(model, LocalDistributedDataParallel)
             and self.should_sync()
         ):
-            self._reductions.append(model.reduce_gradients(local_module))
+            finish = model.reduce_gradients(local_module)
+            self._reductions = [*self._reductions, finish]
         if self.step_each_module:
             self._report_local_losses()
             self._finish_reductions()

@@ -20,7 +20,7 @@ def get_random_states() -> dict:
         python=random.getstate(),
         numpy=(
             name,
-            torch.from_numpy(keys.astype(np.int64)),
+            torch.from_numpy(np.asarray(keys, np.int64)),
             position,
             has_gauss,
             cached,

@@ -56,9 +56,8 @@ def build_part(
     if in_channels and inspect.isclass(part):
         found = _find_parameter(part, 'in_channels')
         if found is not None:
-            expected = list(in_channels)
-            if get_origin(found.annotation) is not list:
-                expected = expected[-1]
+            takes_all = get_origin(found.annotation) is list
+            expected = list(in_channels) if takes_all else in_channels[-1]
             _fill(cfg, 'in_channels', expected, argument)
     if strides and inspect.isclass(part):
         # anchors of a dense head, or points of one without anchors

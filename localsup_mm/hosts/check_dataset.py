@@ -23,7 +23,7 @@ def check_dataset(dataset: dict, loader: str, scope: Optional[str]) -> None:
     """
     hosts = known_hosts()
     prefix = str(dataset.get('type')).split('.')[0]
-    host = hosts.get(prefix) or hosts.get(scope)
+    host = hosts.get(prefix) or hosts.get(scope or '')
     if host is None:
         check_files(dataset, loader, scope)
     else:

@@ -39,9 +39,11 @@ def check_files(dataset: dict, loader: str, scope: Optional[str]) -> None:
         FileNotFoundError: If a folder is missing.
     """
     cls = find_dataset_class(dataset, scope)
-    parameter = inspect.signature(cls).parameters.get('download') if cls else 0
-    if parameter and dataset.get('download', parameter.default):
-        return
+    parameters = inspect.signature(cls).parameters if cls else {}
+    if 'download' in parameters:
+        default = parameters['download'].default
+        if dataset.get('download', default):
+            return
     check_folders(dataset, loader)
 
 

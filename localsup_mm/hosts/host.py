@@ -102,7 +102,7 @@ class Host(ABC):
         Returns:
             Any: What its models take for the batch.
         """
-        size = tuple(shape[2:])
+        size = (shape[2], shape[3])
         return [self.make_data_sample(cfg, size) for _ in range(shape[0])]
 
     def find_num_classes(self, cfg: Config) -> int:

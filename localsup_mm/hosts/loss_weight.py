@@ -27,7 +27,8 @@ def weigh_losses(
     if part is None or weight == 0:
         return None
     if not isinstance(part, dict):
-        return [weigh_losses(head, weight) for head in part]
+        weighed = [weigh_losses(head, weight) for head in part]
+        return [head for head in weighed if isinstance(head, dict)]
     losses = [
         value
         for key, value in part.items()

@@ -117,7 +117,7 @@ class MMDetection(Host):
                 f'`{loader}.dataset.ann_file` should be a file, but got '
                 f'{path!r}. {_COCO}'
             )
-        cls = find_dataset_class(dataset, self.scope)
+        cls: Any = find_dataset_class(dataset, self.scope)
         # who names the classes himself means to leave the others out
         chosen = (dataset.get('metainfo') or {}).get('classes')
         classes = chosen or cls.METAINFO['classes']

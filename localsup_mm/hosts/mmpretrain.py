@@ -98,12 +98,14 @@ class MMPretrain(Host):
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Name a corrupt file, which CIFAR would download again."""
         cls = find_dataset_class(dataset, self.scope)
-        folder = getattr(cls, 'base_folder', None)
+        folder: Any = getattr(cls, 'base_folder', None)
         files = [
             *getattr(cls, 'train_list', []),
             *getattr(cls, 'test_list', []),
         ]
-        for name, md5 in files if folder is not None else ():
+        if folder is None:
+            files = []
+        for name, md5 in files:
             path = Path(dataset.get('data_root') or '', folder, name)
             if not path.is_file():
                 continue

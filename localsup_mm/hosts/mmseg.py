@@ -107,7 +107,10 @@ class MMSegmentation(Host):
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let the metric of a test save its label maps, in a folder."""
         evaluator = cfg.test_evaluator
-        if isinstance(evaluator, dict) and evaluator.type == 'IoUMetric':
+        if (
+            isinstance(evaluator, dict)
+            and evaluator.get('type') == 'IoUMetric'
+        ):
             evaluator.update(output_dir=out, keep_results=True)
         else:
             super().save_predictions(cfg, out)

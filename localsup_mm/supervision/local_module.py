@@ -105,7 +105,7 @@ class LocalModule(BaseModule):
         self.name = f'local_{self.index}'
         # the side of the squares that are averaged
         self._square = math.ceil(min_stride / boundary.stride)
-        self.levels = ()
+        self.levels: tuple[int, ...] = ()
         if pyramid:
             self.levels = _find_levels(earlier, boundary, min_stride)
         sources = [*(earlier[i] for i in self.levels), boundary]
@@ -173,7 +173,7 @@ class LocalModule(BaseModule):
             ``loss`` in their key are minimized, others only logged.
         """
         feats = (self.to_feature_map(feats, inputs),)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         # The head first: its backward comes last and needs the most memory,
         # when the decoder's graph is gone already.
         if self.aux_head is not None:

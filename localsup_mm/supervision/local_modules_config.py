@@ -146,22 +146,20 @@ def _find_boundaries(
             f"but got {boundaries!r}. tools/train.py replaces 'auto' in a "
             'config; elsewhere call resolve_auto(cfg) of the planner first.'
         )
-    if (partition is None) == (boundaries is None):
+    if partition is None and boundaries is not None:
+        if num_local_modules not in (None, len(boundaries) + 1):
+            raise ValueError(
+                '`num_local_modules` should be one more than there are '
+                f'boundaries, {len(boundaries) + 1}, but got '
+                f'{num_local_modules!r}. Leave it out.'
+            )
+        return list(boundaries)
+    if partition is None or boundaries is not None:
         raise ValueError(
             '`local_modules` should have either a partition or boundaries, '
             f'but got {partition!r} and {boundaries!r}. Give one of them.'
         )
-    if partition is not None:
-        if num_local_modules == 1:
-            return []
-        names = find_setting(
-            PARTITIONS, 'partition', partition, num_local_modules
-        )
-        return names.split()
-    if num_local_modules not in (None, len(boundaries) + 1):
-        raise ValueError(
-            '`num_local_modules` should be one more than there are '
-            f'boundaries, {len(boundaries) + 1}, but got '
-            f'{num_local_modules!r}. Leave it out.'
-        )
-    return list(boundaries)
+    if num_local_modules == 1:
+        return []
+    names = find_setting(PARTITIONS, 'partition', partition, num_local_modules)
+    return names.split()

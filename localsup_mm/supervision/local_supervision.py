@@ -96,10 +96,10 @@ class LocalSupervision(BaseModule):
         """Hand on: ``nn.Sequential`` calls every child, this one too."""
         return x
 
-    def _is_active(self) -> bool:
-        return (
-            self.training and self.step is not None and torch.is_grad_enabled()
-        )
+    def _find_step(self) -> Optional[LocalStep]:
+        """Return the step that acts now; None in evaluation."""
+        is_learning = self.training and torch.is_grad_enabled()
+        return self.step if is_learning else None
 
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict
@@ -128,9 +128,11 @@ class LocalSupervision(BaseModule):
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
-        if self.training and torch.is_grad_enabled() and is_in_backward():
+        is_learning = self.training and torch.is_grad_enabled()
+        if is_learning and is_in_backward():
             return self._run_again(k, h)
-        return self.step.at_boundary(self, k, h) if self._is_active() else None
+        step = self._find_step()
+        return None if step is None else step.at_boundary(self, k, h)
 
     def _run_again(self, k: int, h: Tensor) -> Tensor:
         """Hand on in the second run of a checkpointed stretch."""
@@ -147,14 +149,15 @@ class LocalSupervision(BaseModule):
     def _at_tap(
         self, tap: nn.Module, args: tuple, kwargs: dict
     ) -> Optional[tuple]:
-        if not self._is_active():
+        step = self._find_step()
+        if step is None:
             return None
-        return self.step.at_tap(self, tap, (args, kwargs))
+        return step.at_tap(self, tap, (args, kwargs))
 
     def _at_end(
         self, backbone: nn.Module, args: tuple, outputs: Any
     ) -> Optional[Any]:
-        if not self._is_active():
+        if self._find_step() is None:
             return None
         leaves, spec = tree_flatten(outputs)
         tensors = [

@@ -30,7 +30,7 @@ def set_normalization(
     for module in model.modules():
         is_decoder = hasattr(module, 'set_normalization')
         if is_decoder and module.mean is None:
-            if mean is None:
+            if mean is None or std is None:
                 raise SetupError(
                     f'`mean` and `std` of {type(module).__name__} should be '
                     f'given where {type(model).__name__} has no data '

@@ -4,6 +4,7 @@ They stand in ``localsup_mm/published/infopro.yml``.
 """
 
 from pathlib import Path
+from typing import Any, Optional
 
 from mmengine.fileio import load
 
@@ -17,17 +18,19 @@ PARTITIONS: dict[str, dict[int, str]] = _INFOPRO['cuts']
 LOSS_WEIGHTS: dict[str, dict[int, list]] = _INFOPRO['loss_weights']
 
 
-def find_setting(table: dict, argument: str, name: str, k: int) -> object:
+def find_setting(
+    table: dict, argument: str, name: str, k: Optional[int]
+) -> Any:
     """Look up a published setting.
 
     Args:
         table (dict): ``PARTITIONS`` or ``LOSS_WEIGHTS``.
         argument (str): Which argument names it, for messages.
         name (str): Its first key.
-        k (int): K, its second key.
+        k (int, optional): K, its second key.
 
     Returns:
-        object: The entry.
+        Any: The entry.
 
     Raises:
         ValueError: If there is none; it lists those there are.

@@ -88,7 +88,8 @@ def iterate(nodes: int) -> Iterator[int]:
 
 def _sort_nodes(roots: list) -> list:
     """Return the nodes reachable from the roots, parents first."""
-    order, state = [], {}
+    order: list = []
+    state: dict = {}
     for root in roots:
         stack = [root]
         while stack:

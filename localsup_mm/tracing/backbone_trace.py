@@ -64,12 +64,13 @@ class BackboneTrace:
         self._submodules = submodules
         nodes = [n for c in calls.values() for n in (*c.inputs, *c.outputs)]
         self._graph = graph = AutogradGraph([*outputs, *nodes], parameters)
-        self._outputs = [graph.find(node) for node in outputs]
-        self._inputs_of = {
+        # None where an output or a tensor has no graph
+        self._outputs: list = [graph.find(node) for node in outputs]
+        self._inputs_of: dict[str, list] = {
             name: [graph.find(n) for n in call.inputs if n is not None]
             for name, call in calls.items()
         }
-        self._outputs_of = {
+        self._outputs_of: dict[str, list] = {
             name: [graph.find(n) for n in call.outputs]
             for name, call in calls.items()
         }

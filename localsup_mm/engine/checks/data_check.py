@@ -1,6 +1,7 @@
 """What can be known to be wrong with the data before they are loaded."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 
@@ -28,8 +29,8 @@ def check_data(cfg: Config, loader: str) -> None:
         check_dataset(dataset, loader, scope)
 
 
-def _find_datasets(cfg: dict) -> Iterator[dict]:
-    """Data sets below a loader, those inside wrappers included."""
+def _find_datasets(cfg: Any) -> Iterator[dict]:
+    """Yield data sets below a loader, those inside wrappers included."""
     if isinstance(cfg, dict):
         if 'data_root' in cfg:
             yield cfg

@@ -125,7 +125,7 @@ class ReconstructionDecoder(BaseModule):
         # the model before they are known, pairs buffers by position.
         self.mean: Optional[Tensor] = None
         self.std: Optional[Tensor] = None
-        if mean is not None:
+        if mean is not None and std is not None:
             self.set_normalization(mean, std)
 
     def set_normalization(
@@ -157,7 +157,8 @@ class ReconstructionDecoder(BaseModule):
         if self.target_stride == 'feature':
             size = start
         else:
-            size = [-(-side // self.target_stride) for side in size]
+            stride = self.target_stride
+            size = torch.Size(-(-side // stride) for side in size)
         if self.resizes_first:
             conv, norm, relu = self.hidden[0]
             x = relu(norm(conv_of_resized(x, conv, size)))
@@ -167,10 +168,10 @@ class ReconstructionDecoder(BaseModule):
                 x = conv(x)
                 x = resize(
                     x,
-                    [
+                    torch.Size(
                         round(a * (b / a) ** (i / steps))
                         for a, b in zip(start, size)
-                    ],
+                    ),
                 )
         return self.last(x)
 
@@ -192,7 +193,7 @@ class ReconstructionDecoder(BaseModule):
         Raises:
             RuntimeError: If mean and std are not known yet.
         """
-        if self.mean is None:
+        if self.mean is None or self.std is None:
             raise RuntimeError(
                 '`mean` and `std` of ReconstructionDecoder should be known '
                 'before its loss, but got None. Pass both, or train with '

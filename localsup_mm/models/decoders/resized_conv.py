@@ -17,8 +17,7 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: ``(B, C, H, W)``.
     """
-    size = tuple(size)
-    if x.shape[-2:] == size:
+    if tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(x, size=size, mode='bilinear', align_corners=True)
 
