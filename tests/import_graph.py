@@ -27,6 +27,8 @@ FLOORS = (
     'engine',
     'simulation',
     'planning',
+    'analysis',
+    'cli',
 )
 # what stands beside the rooms: they import from it, or nobody imports them
 BESIDE = ('version', 'datasets')
