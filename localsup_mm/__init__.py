@@ -37,12 +37,15 @@ _check_versions()
 from . import engine, models, supervision, tracing  # noqa: E402
 from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
 from .errors import BoundaryError, SetupError  # noqa: E402
+from .hosts import let_configs_inherit_ours  # noqa: E402
 from .supervision import (  # noqa: E402
     LocalStep,
     lend_step,
     supervise_locally,
 )
 from .tracing import trace_backbone  # noqa: E402
+
+let_configs_inherit_ours()
 
 __all__ = [
     'BoundaryError',

@@ -1,4 +1,4 @@
-"""The project's commands, each in a process of its own."""
+"""The project's commands and scripts, each in a process of its own."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+LOCALSUP = (sys.executable, '-m', 'localsup_mm.cli.main')
 
 
 def environment():
@@ -15,13 +16,9 @@ def environment():
     return env
 
 
-def start_tool(tool, *args):
-    return start_script(f'tools/{tool}', *args)
-
-
-def start_script(script, *args):
+def start(*command):
     return subprocess.Popen(
-        [sys.executable, str(ROOT / script), *args],
+        [*map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -29,15 +26,22 @@ def start_script(script, *args):
     )
 
 
+def finish(process, expect=0):
+    output = process.communicate(timeout=600)[0]
+    assert (process.returncode == 0) == (expect == 0), output[-3000:]
+    return output
+
+
+def start_localsup(*words):
+    return start(*LOCALSUP, *words)
+
+
 def run_tool(tool, *args, expect=0):
     return run_script(f'tools/{tool}', *args, expect=expect)
 
 
 def run_script(script, *args, expect=0):
-    process = start_script(script, *map(str, args))
-    output = process.communicate(timeout=600)[0]
-    assert (process.returncode == 0) == (expect == 0), output[-3000:]
-    return output
+    return finish(start(sys.executable, ROOT / script, *args), expect)
 
 
 def read_scalars(work_dir, key):

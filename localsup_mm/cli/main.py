@@ -1,7 +1,8 @@
 """The console script ``localsup``.
 
 A command is a module of this package with ``add_arguments(parser)`` and
-``run(args)``. Its docstring is its help: a summary, then an example. The
+``run(args)``. Its docstring is its help: a summary, then an example.
+``args.words`` are the words after ``localsup``, the command included. The
 module is imported only when its command is called.
 """
 
@@ -57,6 +58,7 @@ def run_command(argv: Sequence[str]) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     command = _make_main_parser().parse_args(argv[:1]).command
     args = make_parser(command).parse_args(argv[1:])
+    args.words = [*argv]
     _import_command(command).run(args)
 
 
@@ -112,9 +114,8 @@ def _import_command(name: str) -> object:
 def _is_refusal(error: Exception) -> bool:
     """Tell whether the package itself raised an error, not what it calls."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    package = __name__.split('.')[0]
-    name = frames[-1].f_globals.get('__name__', '')
-    return name.split('.')[0] == package
+    package = frames[-1].f_globals.get('__package__') or ''
+    return package.split('.')[0] == __package__.split('.')[0]
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ from .checkpointing import (
     AtomicLocalBackend,
     SafeCheckpointHook,
     check_weights,
+    export_checkpoint,
     read_checkpoint,
 )
 from .checks import (
@@ -25,6 +26,7 @@ from .model_wrapper import LocalDistributedDataParallel, unwrap_model
 from .optim_wrapper import LocalAmpOptimWrapper, LocalOptimWrapper
 from .prepare_model import prepare_model
 from .random_states import get_random_states, set_random_states
+from .runner import build_runner, check_resumed, use_safe_hooks
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
@@ -40,16 +42,20 @@ __all__ = [
     'SetupCheckHook',
     'SingleModuleStep',
     'WarmupCosineLR',
+    'build_runner',
     'check_batches',
     'check_classes',
     'check_data',
     'check_gradients',
     'check_model',
+    'check_resumed',
     'check_weights',
+    'export_checkpoint',
     'get_random_states',
     'prepare_model',
     'read_checkpoint',
     'reconstruct',
     'set_random_states',
     'unwrap_model',
+    'use_safe_hooks',
 ]

@@ -24,7 +24,8 @@ from .known_hosts import (
 )
 from .label_maps import subsample_labels
 from .loss_weight import weigh_losses
-from .read_config import read_training
+from .own_configs import find_own_config, let_configs_inherit_ours
+from .read_config import read_config, read_training
 
 __all__ = [
     'METHODS',
@@ -37,10 +38,13 @@ __all__ = [
     'find_checkpoints',
     'find_head_names',
     'find_host',
+    'find_own_config',
     'is_checkpointed',
     'let_checkpoint',
     'let_compiled_ops_take_bfloat16',
+    'let_configs_inherit_ours',
     'parse_image_size',
+    'read_config',
     'read_training',
     'register_host',
     'set_checkpoints',

@@ -1,29 +1,35 @@
-"""Reading the config of a training."""
+"""Reading a config by its path or its name."""
 
+import os.path as osp
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
 from .known_hosts import find_host, known_hosts
+from .own_configs import find_own_config
 
-__all__ = ['read_training']
+__all__ = ['read_config', 'read_training']
 
 
-def read_training(path: str) -> Config:
-    """Read the config of a training.
+def read_config(path: str) -> Config:
+    """Read a config.
 
     Args:
-        path (str): A file, or ``'mmdet::...'`` for one that a host brings.
+        path (str): A file; or ``'localsup_mm::...'`` for one that this
+            package brings, ``'mmdet::...'`` for one of a host.
 
     Returns:
         Config: The whole config.
 
     Raises:
-        ValueError: If the host or its config is unknown, or it does not train
-            a network with a backbone.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the host or its config is unknown.
     """
+    if path.startswith('localsup_mm::'):
+        return Config.fromfile(find_own_config(path))
     if '::' in path:
         host = path.split('::')[0]
         hosts = tuple(known_hosts())
@@ -32,9 +38,30 @@ def read_training(path: str) -> Config:
                 f'`config` should be of one of {hosts}, but got {path!r}. '
                 'Name a config of theirs, or a file.'
             )
-        cfg = _read_host_config(path)
-    else:
-        cfg = Config.fromfile(path)
+        return _read_host_config(path)
+    if not osp.isfile(path):
+        raise FileNotFoundError(
+            f'`config` should be an existing file, but got {path!r}. Those '
+            "that are installed have names such as 'localsup_mm::...' or "
+            "'mmdet::...'."
+        )
+    return Config.fromfile(path)
+
+
+def read_training(path: str) -> Config:
+    """Read the config of a training.
+
+    Args:
+        path (str): As :func:`read_config`.
+
+    Returns:
+        Config: The whole config.
+
+    Raises:
+        ValueError: If it is unknown, of no host that is known, or does not
+            train a network with a backbone.
+    """
+    cfg = read_config(path)
     # its custom_imports, which may add a host, are done by now
     find_host(cfg)
     if 'backbone' not in cfg.get('model', {}) or 'optim_wrapper' not in cfg:
@@ -55,7 +82,11 @@ def read_training(path: str) -> Config:
 
 def _read_host_config(path: str) -> Config:
     try:
-        return Config.fromstring(f'_base_ = [{path!r}]', '.py')
+        # a file of the same name, after which the Runner names its copy
+        with TemporaryDirectory() as folder:
+            file = Path(folder, path.rpartition('/')[2])
+            file.write_text(f'_base_ = [{path!r}]')
+            return Config.fromfile(file)
     except (FileNotFoundError, ValueError):
         host, name = path.split('::', 1)
         folder = Path(get_installed_path(host), '.mim', 'configs')

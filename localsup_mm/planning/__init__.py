@@ -1,14 +1,22 @@
 """Where to cut a network, for a memory budget or a number of local modules."""
 
+from .find_aux_nets import find_aux_nets
+from .localize import check_end_to_end, localize
 from .make_planner import make_planner
 from .plan import Plan
 from .planner import Planner
 from .resolve_auto import CONDITIONS, resolve_auto
+from .write_config import check_out, write_config
 
 __all__ = [
     'CONDITIONS',
     'Plan',
     'Planner',
+    'check_end_to_end',
+    'check_out',
+    'find_aux_nets',
+    'localize',
     'make_planner',
     'resolve_auto',
+    'write_config',
 ]

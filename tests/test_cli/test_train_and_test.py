@@ -1,5 +1,6 @@
-"""The two commands on a real, tiny data set, in processes of their own."""
+"""The two commands on a real, tiny data set."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,18 +9,32 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import run_localsup
 from mmengine.config import Config
 from mmengine.runner import Runner
-from processes import ROOT, environment, read_scalars, run_tool, start_tool
+from processes import (
+    ROOT,
+    environment,
+    read_scalars,
+    run_tool,
+    start_localsup,
+)
 
 INFOPRO = 'infopro/deeplabv3_r18_k4_cityscapes.py'
 KEYS = ('loss', 'local_0.loss_recon', 'local_2.loss_ce')
+
+
+def find_refusal(*words):
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        run_localsup(*words)
+    return str(caught.value)
 
 
 @pytest.fixture(scope='module')
 def trained(make_config, tmp_path_factory):
     config = make_config(INFOPRO)
     work_dir = tmp_path_factory.mktemp('work') / 'whole'
+    # by the name that users of OpenMMLab type
     output = run_tool('train.py', config, '--work-dir', work_dir)
     return config, work_dir, output
 
@@ -57,11 +72,11 @@ def test_killed_and_resumed_equals_uninterrupted(
         run_tool('train.py', config, '--work-dir', whole)
     cut = tmp_path / 'cut'
     # it validates where the uninterrupted run does not: that changes nothing
-    process = start_tool(
-        'train.py',
-        str(config),
+    process = start_localsup(
+        'train',
+        config,
         '--work-dir',
-        str(cut),
+        cut,
         '--cfg-options',
         'train_cfg.val_interval=2',
     )
@@ -88,8 +103,8 @@ def test_stock_config_and_runner_give_the_same_miou(
 ):
     config, work_dir, _ = trained
     checkpoint = str(work_dir / 'iter_8.pth')
-    run_tool(
-        'test.py',
+    run_localsup(
+        'test',
         config,
         checkpoint,
         '--work-dir',
@@ -101,9 +116,9 @@ def test_stock_config_and_runner_give_the_same_miou(
     )
     ours = _metrics(tmp_path / 'ours')
     assert len(list((tmp_path / 'out').glob('*.png'))) == 4
-    assert list((tmp_path / 'ours').glob('**/*.png')) or list(
-        (tmp_path / 'show').glob('**/*.png')
-    )
+    painted = tmp_path / 'show' / 'vis_data' / 'vis_image'
+    assert len(list(painted.glob('*.png'))) == 4
+    assert not list((tmp_path / 'ours').glob('**/*.png'))
 
     tiny = Config.fromfile(make_config('e2e/deeplabv3_r18_cityscapes.py'))
     stock = Config.fromfile(_stock_config())
@@ -132,8 +147,6 @@ def _stock_config():
 
 
 def _metrics(work_dir):
-    import json
-
     (path,) = Path(work_dir).glob('*/*.json')
     metrics = json.loads(path.read_text())
     return {k: metrics[k] for k in ('aAcc', 'mIoU', 'mAcc')}
@@ -143,8 +156,8 @@ def test_end_to_end_checkpoint_loads_without_a_missing_key(
     make_config, trained, tmp_path
 ):
     e2e = make_config('e2e/deeplabv3_r18_cityscapes.py')
-    run_tool(
-        'train.py',
+    run_localsup(
+        'train',
         e2e,
         '--work-dir',
         tmp_path / 'e2e',
@@ -152,8 +165,8 @@ def test_end_to_end_checkpoint_loads_without_a_missing_key(
         'train_cfg.max_iters=2',
     )
     config, _, _ = trained
-    output = run_tool(
-        'train.py',
+    output = run_localsup(
+        'train',
         config,
         '--work-dir',
         tmp_path / 'local',
@@ -164,14 +177,31 @@ def test_end_to_end_checkpoint_loads_without_a_missing_key(
     assert 'missing keys' not in output
     assert 'unexpected key' not in output
     # and the plain model evaluates what local training made of it
-    run_tool(
-        'test.py',
+    run_localsup(
+        'test',
         e2e,
         tmp_path / 'local' / 'iter_2.pth',
         '--work-dir',
         tmp_path / 'plain',
         '--tta',
     )
+
+
+def test_a_config_of_the_host_gets_safe_hooks(make_config, tmp_path):
+    config = tmp_path / 'host.py'
+    config.write_text(f"""
+_base_ = ['{make_config('e2e/deeplabv3_r18_cityscapes.py')}']
+default_hooks = dict(checkpoint=dict(type='CheckpointHook'))
+train_cfg = dict(max_iters=2)
+""")
+    line = 'SafeCheckpointHook takes the place of CheckpointHook'
+    words = ['--work-dir', tmp_path / 'work']
+    assert line in run_localsup('train', config, *words)
+    checkpoint = torch.load(tmp_path / 'work/iter_2.pth', weights_only=True)
+    assert len(checkpoint['random_states']) == 1
+    # written into the config that is saved, so not replaced again
+    saved = tmp_path / 'work' / 'host.py'
+    assert line not in run_localsup('train', saved, *words)
 
 
 def test_amp_and_ema_and_accumulation(trained, tmp_path):
@@ -183,7 +213,7 @@ optim_wrapper = dict(
 custom_hooks = [dict(type='EMAHook')]
 train_cfg = dict(max_iters=4)
 """)
-    run_tool('train.py', config, '--work-dir', tmp_path, '--amp')
+    run_localsup('train', config, '--work-dir', tmp_path, '--amp')
     checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
     assert 'ema_state_dict' in checkpoint
     assert 'loss_scaler' in checkpoint['optimizer']
@@ -192,28 +222,26 @@ train_cfg = dict(max_iters=4)
 
 def test_missing_data_set(trained, tmp_path):
     config, _, _ = trained
-    output = run_tool(
-        'train.py',
+    output = find_refusal(
+        'train',
         config,
         '--work-dir',
         tmp_path,
         '--cfg-options',
         f'train_dataloader.dataset.data_root={tmp_path}/none/',
-        expect=1,
     )
     assert f'mini_cityscapes.py {tmp_path}/none/' in output
 
 
 def test_wrong_number_of_classes(trained, tmp_path):
     config, _, _ = trained
-    output = run_tool(
-        'train.py',
+    output = find_refusal(
+        'train',
         config,
         '--work-dir',
         tmp_path,
         '--cfg-options',
         'model.decode_head.num_classes=7',
-        expect=1,
     )
     assert 'decode_head should be 19' in output
     assert 'but got 7' in output
@@ -223,11 +251,11 @@ def test_resume_from_a_truncated_checkpoint(trained, tmp_path):
     config, work_dir, _ = trained
     bad = tmp_path / 'iter_4.pth'
     bad.write_bytes((work_dir / 'iter_8.pth').read_bytes()[:5000])
-    output = run_tool(
-        'train.py', config, '--work-dir', tmp_path, '--resume', bad, expect=1
+    output = find_refusal(
+        'train', config, '--work-dir', tmp_path, '--resume', bad
     )
     assert f"'{bad}', which cannot be read" in output
-    output = run_tool('test.py', config, bad, expect=1)
+    output = find_refusal('test', config, bad)
     assert f"'{bad}', which cannot be read" in output
 
 
@@ -277,14 +305,13 @@ def test_checkpoint_of_another_network(trained, make_config, tmp_path):
     _, work_dir, _ = trained
     other = make_config('e2e/deeplabv3_r50_cityscapes.py')
     path = work_dir / 'iter_8.pth'
-    output = run_tool(
-        'test.py',
+    output = find_refusal(
+        'test',
         other,
         path,
         '--cfg-options',
         'model.decode_head.in_channels=256',
         'model.auxiliary_head.in_channels=128',
-        expect=1,
     )
     assert f"'{path}' with no or another" in output
 
@@ -292,10 +319,8 @@ def test_checkpoint_of_another_network(trained, make_config, tmp_path):
 def test_resume_from_weights_only(trained, tmp_path):
     config, work_dir, _ = trained
     path = tmp_path / 'published.pth'
-    run_tool(
-        'model_converters/export_checkpoint.py', work_dir / 'iter_8.pth', path
-    )
-    output = run_tool(
-        'train.py', config, '--work-dir', tmp_path, '--resume', path, expect=1
+    run_localsup('export', work_dir / 'iter_8.pth', path)
+    output = find_refusal(
+        'train', config, '--work-dir', tmp_path, '--resume', path
     )
     assert f"'{path}' without ['message_hub', 'optimizer']" in output

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from commands import run_localsup
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.runner import Runner
-from processes import ROOT, read_scalars, run_tool
+from processes import ROOT, read_scalars
 from tiny_detector import narrow_detector
 
 COCO = ROOT.parent / 'shared' / 'data' / 'coco_mini'
@@ -108,10 +109,12 @@ def test_stock_host_gives_a_local_checkpoint_the_same_map(
 ):
     local = make_tiny('infopro/mask-rcnn_r50_coco.py', annotations, tmp_path)
     local.dump(tmp_path / 'local.py')
-    run_tool('train.py', tmp_path / 'local.py', '--work-dir', tmp_path / 'run')
+    run_localsup(
+        'train', tmp_path / 'local.py', '--work-dir', tmp_path / 'run'
+    )
     checkpoint = tmp_path / 'run' / 'iter_2.pth'
-    ours = run_tool(
-        'test.py',
+    ours = run_localsup(
+        'test',
         tmp_path / 'local.py',
         checkpoint,
         '--work-dir',

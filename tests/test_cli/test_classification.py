@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from commands import run_localsup
 from PIL import Image
-from processes import ROOT, read_scalars, run_tool
+from processes import ROOT, read_scalars
 
 DATA = """
 folder = dict(
@@ -87,21 +88,21 @@ def test_train_and_evaluate_with_the_stock_host(folders, tmp_path):
         base='infopro/resnet32_k4_contrast_cifar10.py',
         data=folders,
     )
-    run_tool('train.py', config, '--work-dir', tmp_path / 'run')
+    run_localsup('train', config, '--work-dir', tmp_path / 'run')
     recon = read_scalars(tmp_path / 'run', 'local_0.loss_recon')
     assert len(recon) == 4
     # lambda_2 of the first is 0: no aux head there
     assert not read_scalars(tmp_path / 'run', 'local_0.loss_supcon')
     assert read_scalars(tmp_path / 'run', 'local_1.loss_supcon')
     checkpoint = tmp_path / 'run' / 'epoch_2.pth'
-    ours = run_tool(
-        'test.py', config, checkpoint, '--work-dir', tmp_path / 'ours'
+    ours = run_localsup(
+        'test', config, checkpoint, '--work-dir', tmp_path / 'ours'
     )
     exported = tmp_path / 'plain.pth'
-    run_tool('model_converters/export_checkpoint.py', checkpoint, exported)
+    run_localsup('export', checkpoint, exported)
     stock = write(tmp_path / 'stock.py', STOCK, data=folders)
-    theirs = run_tool(
-        'test.py', stock, exported, '--work-dir', tmp_path / 'theirs'
+    theirs = run_localsup(
+        'test', stock, exported, '--work-dir', tmp_path / 'theirs'
     )
 
     def accuracy(output):
@@ -120,12 +121,12 @@ def test_last_batch_of_one_is_found_before_training(folders, tmp_path):
         data=folders,
         batch=3,
     )
-    output = run_tool(
-        'train.py', config, '--work-dir', tmp_path / 'run', expect=1
-    )
+    with pytest.raises(ValueError) as caught:
+        run_localsup('train', config, '--work-dir', tmp_path / 'run')
+    output = str(caught.value)
     assert 'at least 2' in output
     assert '10 images in batches of 3' in output
-    assert 'Epoch(train)' not in output
+    assert not read_scalars(tmp_path / 'run', 'loss')
 
 
 def test_mixup_and_the_contrastive_loss(folders, tmp_path):
@@ -136,7 +137,7 @@ def test_mixup_and_the_contrastive_loss(folders, tmp_path):
         base='infopro/resnet32_k4_contrast_cifar10.py',
         data=folders,
     )
-    output = run_tool(
-        'train.py', config, '--work-dir', tmp_path / 'run', expect=1
-    )
+    with pytest.raises(ValueError) as caught:
+        run_localsup('train', config, '--work-dir', tmp_path / 'run')
+    output = str(caught.value)
     assert 'should have hard labels for SupConHead' in output

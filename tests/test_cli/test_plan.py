@@ -1,19 +1,17 @@
 """The command that plans."""
 
 import re
-import sys
 
 import pytest
 import torch
+from commands import run_localsup
 from processes import ROOT
 
+from localsup_mm.cli.arguments import read_workload_arguments
+from localsup_mm.cli.main import make_parser, run_command
 from localsup_mm.hosts import is_checkpointed, read_training
+from localsup_mm.planning import find_aux_nets
 from localsup_mm.supervision import expand_local_modules
-
-sys.path.insert(0, str(ROOT / 'tools'))
-
-import plan
-from workload_arguments import read_arguments
 
 CONFIG = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
 SMALL = ['--batch', '2', '--size', '64x64']
@@ -23,24 +21,24 @@ def read_boundaries(printed):
     return re.findall(r"'([\w.]+)'", re.search('boundaries=(.*)', printed)[1])
 
 
-def test_number_of_local_modules(capsys):
-    plan.main([CONFIG, '--num-local-modules', '3', *SMALL])
-    printed = capsys.readouterr().out
+@pytest.mark.parametrize('option', ['--num-local-modules', '-k'])
+def test_number_of_local_modules(option):
+    printed = run_localsup('plan', CONFIG, option, '3', *SMALL)
     assert 'input (2, 3, 64, 64)' in printed
     assert re.search(r'3 local modules: peak memory .* % of ', printed)
     assert len(read_boundaries(printed)) == 2
 
 
-def test_budget_and_own_boundaries(capsys):
-    words = [CONFIG, '--batch', '4', '--size', '256x256']
-    plan.main([*words, '--lowest'])
-    printed = capsys.readouterr().out
+def test_budget_and_own_boundaries():
+    words = ['plan', CONFIG, '--batch', '4', '--size', '256x256']
+    printed = run_localsup(*words, '--lowest')
     lowest = read_boundaries(printed)
     summary = re.search(r'peak memory (.* [GM]iB),', printed)
-    plan.main([*words, '--budget', '4GiB'])
-    assert read_boundaries(capsys.readouterr().out) == []
-    plan.main([*words, '--boundaries', *lowest])
-    assert summary[0] in capsys.readouterr().out
+    for option in ('--memory-budget', '--budget'):
+        printed = run_localsup(*words, option, '4GiB')
+        assert read_boundaries(printed) == []
+    printed = run_localsup(*words, '--boundaries', *lowest)
+    assert summary[0] in printed
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,8 @@ def test_how_it_trains(option):
     words = [CONFIG, '--lowest', *SMALL]
 
     def read(*words):
-        workload = read_arguments(cfg, plan.parse_args(words))
+        args = make_parser('plan').parse_args(words)
+        workload = read_workload_arguments(cfg, args)
         return {
             '--amp': workload.autocast_dtype == torch.bfloat16,
             '--with-cp': is_checkpointed(workload.model),
@@ -84,29 +83,27 @@ def test_what_is_left_out_of_local_modules(name):
         rule.update(boundaries='auto', memory_budget='1GiB')
     else:
         cfg = read_training(path)
-    aux_nets = plan.find_aux_nets(cfg, (64, 64))
+    aux_nets = find_aux_nets(cfg, (64, 64))
     parts = expand_local_modules(boundaries=['layer1', 'layer2'], **aux_nets)
     assert [part['boundary'] for part in parts] == ['layer1', 'layer2']
     assert all(part['decoder'] for part in parts)
 
 
-def test_aux_nets_of_the_config(capsys):
+def test_aux_nets_of_the_config():
     """Those of the first local module, not the planner's own."""
     words = [*SMALL, '--boundaries', 'layer2.0']
     path = f'{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py'
     costs = []
     for config in (CONFIG, path):
-        plan.main([config, *words])
-        costs.append(
-            float(re.search(r'([\d.]+) % more', capsys.readouterr().out)[1])
-        )
+        printed = run_localsup('plan', config, *words)
+        costs.append(float(re.search(r'([\d.]+) % more', printed)[1]))
     assert costs[0] < costs[1]
 
 
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['--budget', 'much'], r"`--budget`.*'much'"),
+        (['--budget', 'much'], r"`--memory-budget`.*'much'"),
         (['--budget', '1MiB'], r'`memory_budget` should be at least \d'),
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),
@@ -115,10 +112,10 @@ def test_aux_nets_of_the_config(capsys):
 )
 def test_bad_words(words, message):
     with pytest.raises(ValueError, match=message):
-        plan.main([CONFIG, *SMALL, *words])
+        run_command(['plan', CONFIG, *SMALL, *words])
 
 
 def test_something_to_plan_for(capsys):
     with pytest.raises(SystemExit):
-        plan.main([CONFIG])
+        run_command(['plan', CONFIG])
     assert 'required' in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """What is exported is the plain host model, to the last bit."""
 
 import hashlib
-import importlib.util
 import re
 from pathlib import Path
 
@@ -10,25 +9,10 @@ import torch
 from mmengine.registry import MODELS
 
 import localsup_mm  # noqa: F401 - registers everything
+from localsup_mm.cli.main import run_command
+from localsup_mm.engine import export_checkpoint
 
 pytest.importorskip('mmseg')
-
-TOOL = (
-    Path(__file__).parents[2]
-    / 'tools'
-    / 'model_converters'
-    / 'export_checkpoint.py'
-)
-
-
-def load_tool():
-    spec = importlib.util.spec_from_file_location('export_checkpoint', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
-tool = load_tool()
 
 
 def build_model(is_local):
@@ -101,7 +85,7 @@ def src(checkpoint, tmp_path):
 
 def test_loads_into_plain_host(model, src, tmp_path):
     dst = str(tmp_path / 'new' / 'out.pth')
-    assert tool.export_checkpoint(src, dst)[0] == dst
+    assert export_checkpoint(src, dst)[0] == dst
     plain = build_model(is_local=False).eval()
     exported = torch.load(dst, weights_only=True)
     plain.load_state_dict(exported['state_dict'], strict=True)
@@ -112,7 +96,7 @@ def test_loads_into_plain_host(model, src, tmp_path):
 
 
 def test_keeps_network_and_meta_only(model, src, tmp_path):
-    dst, num_dropped = tool.export_checkpoint(src, str(tmp_path / 'out.pth'))
+    dst, num_dropped = export_checkpoint(src, str(tmp_path / 'out.pth'))
     exported = torch.load(dst, weights_only=True)
     assert set(exported) == {'meta', 'state_dict', 'ema_state_dict'}
     assert exported['meta'] == dict(iter=7, cfg='text')
@@ -138,7 +122,7 @@ def test_keeps_network_and_meta_only(model, src, tmp_path):
 def test_checkpoint_without_ema_gets_none(checkpoint, src, tmp_path):
     del checkpoint['ema_state_dict']
     torch.save(checkpoint, src)
-    dst, _ = tool.export_checkpoint(src, str(tmp_path / 'out.pth'))
+    dst, _ = export_checkpoint(src, str(tmp_path / 'out.pth'))
     assert set(torch.load(dst, weights_only=True)) == {'meta', 'state_dict'}
 
 
@@ -147,7 +131,7 @@ def test_parameters_become_plain_tensors(model, tmp_path):
     whole = torch.zeros(1000, 10)
     parameters = dict(model.named_parameters(), view=whole[0])
     torch.save(dict(state_dict=parameters), src)
-    dst, _ = tool.export_checkpoint(src, str(tmp_path / 'out.pth'))
+    dst, _ = export_checkpoint(src, str(tmp_path / 'out.pth'))
     state_dict = torch.load(dst, weights_only=True)['state_dict']
     assert {type(value) for value in state_dict.values()} == {torch.Tensor}
     assert state_dict['view'].untyped_storage().nbytes() == 10 * 4
@@ -156,7 +140,7 @@ def test_parameters_become_plain_tensors(model, tmp_path):
 def test_sha_is_that_of_the_file(src, tmp_path):
     dst = str(tmp_path / 'out.pth')
     names = {
-        tool.export_checkpoint(src, dst, add_sha=True, overwrite=True)[0]
+        export_checkpoint(src, dst, add_sha=True, overwrite=True)[0]
         for _ in range(2)
     }
     (name,) = names
@@ -164,13 +148,13 @@ def test_sha_is_that_of_the_file(src, tmp_path):
     assert name == str(tmp_path / f'out-{digest[:8]}.pth')
     assert not Path(dst).exists()
     with pytest.raises(FileExistsError, match=re.escape(repr(name))):
-        tool.export_checkpoint(src, dst, add_sha=True)
+        export_checkpoint(src, dst, add_sha=True)
     assert list(tmp_path.glob('*.partial')) == []
 
 
 def test_main_prints_sizes(src, tmp_path, capsys):
     dst = tmp_path / 'out.pth'
-    tool.main([src, str(dst)])
+    run_command(['export', src, str(dst)])
     before, after, dropped = capsys.readouterr().out.splitlines()
     size = f'{dst.stat().st_size / 2**20:.1f} MiB'
     assert before.endswith(f' MiB  {src}')
@@ -186,9 +170,9 @@ def test_failed_write_leaves_old_file(src, tmp_path, monkeypatch):
         file.write(b'half')
         raise OSError('disk full')
 
-    monkeypatch.setattr(tool.torch, 'save', fail)
+    monkeypatch.setattr(torch, 'save', fail)
     with pytest.raises(OSError, match='disk full'):
-        tool.export_checkpoint(src, str(dst), overwrite=True)
+        export_checkpoint(src, str(dst), overwrite=True)
     assert dst.read_bytes() == b'old'
     assert list(tmp_path.glob('*.partial')) == []
 
@@ -197,9 +181,9 @@ def test_existing_file_needs_force(src, tmp_path):
     dst = tmp_path / 'out.pth'
     dst.write_bytes(b'old')
     with pytest.raises(FileExistsError, match=re.escape(repr(str(dst)))):
-        tool.main([src, str(dst)])
+        run_command(['export', src, str(dst)])
     assert dst.read_bytes() == b'old'
-    tool.main([src, str(dst), '--force'])
+    run_command(['export', src, str(dst), '--force'])
     assert 'state_dict' in torch.load(dst, weights_only=True)
 
 
@@ -208,20 +192,20 @@ def test_source_is_never_overwritten(src, tmp_path, name):
     (tmp_path / 'link.pth').symlink_to(src)
     dst = str(tmp_path / name)
     with pytest.raises(ValueError, match=re.escape(f'but got {dst!r}')):
-        tool.export_checkpoint(src, dst, overwrite=True)
+        export_checkpoint(src, dst, overwrite=True)
     assert 'optimizer' in torch.load(src, weights_only=True)
 
 
 def test_missing_source(tmp_path):
     src = str(tmp_path / 'iter_8.pth')
     with pytest.raises(FileNotFoundError, match=re.escape(repr(src))):
-        tool.export_checkpoint(src, str(tmp_path / 'out.pth'))
+        export_checkpoint(src, str(tmp_path / 'out.pth'))
 
 
 def test_corrupt_source(src, tmp_path):
     Path(src).write_bytes(Path(src).read_bytes()[:1000])
     with pytest.raises(ValueError, match=re.escape(repr(src))):
-        tool.export_checkpoint(src, str(tmp_path / 'out.pth'))
+        export_checkpoint(src, str(tmp_path / 'out.pth'))
     assert not (tmp_path / 'out.pth').exists()
 
 
@@ -229,4 +213,4 @@ def test_source_without_state_dict(model, tmp_path):
     src = str(tmp_path / 'weights.pth')
     torch.save({'conv.weight': torch.zeros(1)}, src)
     with pytest.raises(ValueError, match=r"got \['conv.weight'\] in .*weig"):
-        tool.export_checkpoint(src, str(tmp_path / 'out.pth'))
+        export_checkpoint(src, str(tmp_path / 'out.pth'))

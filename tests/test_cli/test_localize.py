@@ -1,22 +1,19 @@
 """Configs of the hosts, converted and trained at tiny size."""
 
 import re
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from commands import run_localsup
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
-from processes import ROOT, read_scalars, run_tool
+from processes import ROOT, read_scalars
 from torch.utils.data import Dataset
 
 from localsup_mm.hosts import find_host
-
-sys.path.insert(0, str(ROOT / 'tools'))
-
-import localize
 
 # (config of a host, method, H and W): nobody tuned anything for them
 HOST_CONFIGS = [
@@ -114,7 +111,7 @@ def test_config_of_a_host(name, method, size, tmp_path):
     words = ['--method', method, '--num-local-modules', '3']
     words += ['--batch', '2', '--size', f'{size}x{size}', '-o', str(out)]
     with_cp = 'densenet' in name  # by another name
-    localize.main([f'{name}.py', *words, *['--with-cp'] * with_cp])
+    run_localsup('localize', f'{name}.py', *words, *['--with-cp'] * with_cp)
     cfg = Config.fromfile(out)
     assert ('memory_efficient' in cfg.model.backbone.backbone) == with_cp
     hooks = cfg.default_hooks
@@ -142,14 +139,14 @@ def test_config_of_a_host(name, method, size, tmp_path):
 def test_written_config_is_trained_by_its_command(make_config, tmp_path):
     base = make_config('e2e/deeplabv3_r18_mini-cityscapes.py')
     out, work_dir = tmp_path / 'configs' / 'my.py', tmp_path / 'work'
-    output = run_tool(
-        'localize.py', base, '--lowest', '--size', '64x64', '-o', out
+    output = run_localsup(
+        'localize', base, '--lowest', '--size', '64x64', '-o', out
     )
     assert 'planning for (2, 3, 64, 64)' in output
     assert re.search(r'peak memory .* % of end-to-end', output)
     assert f'wrote {out}' in output
-    run_tool(
-        'train.py', out, '--work-dir', work_dir, '--cfg-options',
+    run_localsup(
+        'train', out, '--work-dir', work_dir, '--cfg-options',
         'train_cfg.max_iters=2', 'val_cfg=None', 'val_dataloader=None',
         'val_evaluator=None',
     )  # fmt: skip
@@ -160,8 +157,14 @@ def test_settings_are_written(tmp_path):
     out = str(tmp_path / 'my.py')
     base = f'{ROOT}/configs/e2e/deeplabv3_r18_camvid.py'
     words = [base, '--num-local-modules', '2', '--size', '64x64', '-o', out]
-    localize.main(
-        [*words, '--batch', '3', '--with-cp', '--amp', '--step-each-module']
+    run_localsup(
+        'localize',
+        *words,
+        '--batch',
+        '3',
+        '--with-cp',
+        '--amp',
+        '--step-each-module',
     )
     cfg = Config.fromfile(out)
     assert cfg.train_dataloader.batch_size == 3
@@ -177,12 +180,17 @@ def test_settings_are_written(tmp_path):
     weights = cfg.model.backbone.local_modules.loss_weights
     assert weights == [[1.5, 1.0], [0.5, 1.0]]
     header = Path(out).read_text().split('_base_')[0]
-    assert header.startswith('# infopro, planned for 3 x 3 x 64 x 64\n# 2 loc')
+    written, trained, planned, *_ = header.splitlines()
+    assert written.startswith(f'# Written by: localsup localize {base} ')
+    assert shlex.split(written)[-1] == '--step-each-module'
+    assert trained == f'# Train with: localsup train {out}'
+    assert planned == '# infopro, planned for 3 x 3 x 64 x 64'
+    assert '\n# 2 loc' in header
     assert header.endswith(
         'size of images is not set here, but by the base.\n'
     )
     words[-1] = out = str(tmp_path / 'other.py')
-    localize.main(words)
+    run_localsup('localize', *words)
     cfg = Config.fromfile(out)
     assert 'with_cp' not in cfg.model.backbone.backbone
     assert 'step_each_module' not in cfg.optim_wrapper
@@ -193,7 +201,7 @@ def test_imports_are_kept(tmp_path):
     out = str(tmp_path / 'my.py')
     base = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
     words = ['--num-local-modules', '2', '--batch', '8', '-o', out]
-    localize.main([base, *words])
+    run_localsup('localize', base, *words)
     imports = Config.fromfile(out).custom_imports.imports
     theirs = Config.fromfile(base).custom_imports.imports
     assert list(imports) == list(theirs)
@@ -226,7 +234,7 @@ def test_bad_words(config, words, message, tmp_path):
     if config == FCN:
         words += ['--size', '64x64']
     with pytest.raises(ValueError, match=message):
-        localize.main(words)
+        run_localsup('localize', *words)
     assert not out.exists()
 
 
@@ -237,14 +245,16 @@ def test_step_of_each_module_does_not_accumulate(tmp_path):
     )
     words = ['--lowest', '--step-each-module', '-o', str(tmp_path / 'o.py')]
     with pytest.raises(ValueError, match=r'accumulative_counts`.*but got 2'):
-        localize.main([str(path), *words])
+        run_localsup('localize', str(path), *words)
 
 
 def test_optimizer_wrapper_without_a_local_form(tmp_path):
     path = tmp_path / 'net.py'
     path.write_text(f"_base_ = ['{FCN}']\noptim_wrapper = dict(type='Other')")
     with pytest.raises(ValueError, match=r"`optim_wrapper`.*'Other'"):
-        localize.main([str(path), '--lowest', '-o', str(tmp_path / 'o.py')])
+        run_localsup(
+            'localize', str(path), '--lowest', '-o', str(tmp_path / 'o.py')
+        )
 
 
 def test_nothing_is_lost(tmp_path):
@@ -252,7 +262,7 @@ def test_nothing_is_lost(tmp_path):
     path.write_text(f"_base_ = ['{FCN}']")
     for out in (path, tmp_path / 'net.json', tmp_path):
         with pytest.raises(ValueError, match=r'`--out` should be a new \.py'):
-            localize.main([str(path), '--lowest', '-o', str(out)])
+            run_localsup('localize', str(path), '--lowest', '-o', str(out))
     assert 'fcn' in path.read_text()
 
 
@@ -261,7 +271,7 @@ def test_budget_above_end_to_end(tmp_path):
     out = str(tmp_path / 'my.py')
     base = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
     words = ['--method', 'contsup', '--budget', '8GiB', '--batch', '2']
-    localize.main([base, *words, '-o', out])
+    run_localsup('localize', base, *words, '-o', out)
     cfg = Config.fromfile(out)
     init_default_scope('mmpretrain')
     assert not MODELS.build(cfg.model).backbone.local_supervision.local_modules
@@ -274,7 +284,7 @@ def test_several_labels(config, tmp_path):
     out = str(tmp_path / 'my.py')
     words = ['--num-local-modules', '2', '--batch', '2', '-o', out]
     words += ['--size', '64x64'] if 'csra' in config else []
-    localize.main([f'mmpretrain::{config}.py', *words])
+    run_localsup('localize', f'mmpretrain::{config}.py', *words)
     aux_head = Config.fromfile(out).model.backbone.local_modules.aux_head
     assert aux_head.type == 'mmpretrain.MultiLabelLinearClsHead'
 
@@ -288,7 +298,9 @@ def test_lazy_config(tmp_path):
         'optim_wrapper = dict(type=OptimWrapper)\n'
     )
     with pytest.raises(ValueError, match=r'types by strings.*read_base'):
-        localize.main([str(path), '--lowest', '-o', str(tmp_path / 'o.py')])
+        run_localsup(
+            'localize', str(path), '--lowest', '-o', str(tmp_path / 'o.py')
+        )
 
 
 def test_inherited_settings_are_replaced(tmp_path):
@@ -300,7 +312,7 @@ def test_inherited_settings_are_replaced(tmp_path):
         "custom_imports = dict(imports='localsup_mm.models.backbones')\n"
     )
     words = ['--num-local-modules', '2', '--batch', '2', '-o', str(out)]
-    localize.main([str(base), *words, '--step-each-module'])
+    run_localsup('localize', str(base), *words, '--step-each-module')
     cfg = Config.fromfile(out)
     assert cfg.model_wrapper_cfg == dict(type='LocalDistributedDataParallel')
     assert cfg.optim_wrapper.type == 'LocalAmpOptimWrapper'

@@ -1,0 +1,86 @@
+"""Write a config that trains a host's network locally.
+
+The written config inherits from the given one; `localsup train` trains it.
+Boundaries come from the planner, aux nets are cheap ones for the host's task;
+both stand in it and can be edited.
+
+example:
+  localsup localize mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \\
+      --method infopro --budget 4GiB -o my.py
+"""
+
+import argparse
+import shlex
+import warnings
+
+from ..hosts import METHODS, read_training
+from ..planning import (
+    check_end_to_end,
+    check_out,
+    localize,
+    write_config,
+)
+from .arguments import (
+    GOAL,
+    WORKLOAD,
+    add_shared,
+    check_memory_budget,
+    read_workload_arguments,
+)
+
+__all__ = ['add_arguments', 'run']
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
+    add_shared(parser, 'config')
+    add_shared(parser, '--out', help='config to write', required=True)
+    add_shared(parser, '--method', choices=METHODS, default=METHODS[0])
+    goal = parser.add_mutually_exclusive_group(required=True)
+    add_shared(goal, *GOAL)
+    add_shared(parser, *WORKLOAD)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Plan, and write the config.
+
+    Args:
+        args (argparse.Namespace): The command line.
+    """
+    check_out(args.out)
+    check_memory_budget(args)
+    with warnings.catch_warnings():
+        # of hosts, about settings that do not matter here
+        warnings.simplefilter('ignore')
+        _localize(args)
+
+
+def _localize(args: argparse.Namespace) -> None:
+    cfg = read_training(args.config)
+    check_end_to_end(cfg, args.config)
+    workload = read_workload_arguments(cfg, args)
+    print(f'planning for {tuple(workload.input_shape)}', flush=True)
+    changes, plan = localize(
+        cfg,
+        workload,
+        args.method,
+        args.num_local_modules,
+        args.memory_budget,
+        with_cp=bool(args.with_cp),
+        batch_size=args.batch,
+    )
+    shape = ' x '.join(map(str, workload.input_shape))
+    header = [
+        f'Written by: {shlex.join(["localsup", *args.words])}',
+        f'Train with: {shlex.join(["localsup", "train", args.out])}',
+        f'{args.method}, planned for {shape}',
+        *plan.describe().splitlines(),
+    ]
+    if args.size:
+        header.append('The size of images is not set here, but by the base.')
+    write_config(args.out, header, args.config, changes)
+    print(f'{plan.describe()}\nwrote {args.out}')

@@ -1,0 +1,76 @@
+"""Find where to cut a network into local modules.
+
+Needs no GPU, no data and no weights: the training iteration is traced on fake
+tensors. --boundaries tells what a choice of one's own costs. Aux nets are
+those of the config, or cheap ones for the host's task where it has none.
+
+example:
+  localsup plan localsup_mm::e2e/deeplabv3_r101_cityscapes.py --budget 3GiB
+"""
+
+import argparse
+import time
+import warnings
+
+from mmengine.registry import DefaultScope
+
+from ..hosts import read_training
+from ..planning import find_aux_nets, make_planner
+from .arguments import (
+    GOAL,
+    WORKLOAD,
+    add_shared,
+    check_memory_budget,
+    read_workload_arguments,
+)
+
+__all__ = ['add_arguments', 'run']
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
+    add_shared(parser, 'config')
+    goal = parser.add_mutually_exclusive_group(required=True)
+    add_shared(goal, *GOAL)
+    goal.add_argument(
+        '--boundaries', nargs='+', metavar='NAME', help='the cost of these'
+    )
+    add_shared(parser, *WORKLOAD)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Plan, and print the plan.
+
+    Args:
+        args (argparse.Namespace): The command line.
+    """
+    check_memory_budget(args)
+    with warnings.catch_warnings():
+        # of hosts, about settings that do not matter here
+        warnings.simplefilter('ignore')
+        _plan(args)
+
+
+def _plan(args: argparse.Namespace) -> None:
+    cfg = read_training(args.config)
+    start = time.perf_counter()
+    workload = read_workload_arguments(cfg, args)
+    print(f'input {tuple(workload.input_shape)}', flush=True)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        planner = make_planner(
+            workload,
+            find_aux_nets(cfg, workload.input_shape[2:]),
+            cfg.model.backbone.get('context_supply'),
+            cfg.model.backbone.get('input_size'),
+        )
+        if args.boundaries is not None:
+            plan = planner.evaluate(args.boundaries)
+        else:
+            plan = planner.plan(args.num_local_modules, args.memory_budget)
+    print(f'planned in {time.perf_counter() - start:.0f} s')
+    print(f'boundaries={list(plan.boundaries)}')
+    print(plan.describe())

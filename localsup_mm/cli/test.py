@@ -1,0 +1,127 @@
+"""Evaluate a checkpoint on the test set of a config.
+
+The checkpoint is of a locally supervised model, or of a plain one.
+
+example:
+  localsup test my.py work_dirs/my/iter_40000.pth --out predictions/
+"""
+
+import argparse
+
+from mmengine.config import Config, ConfigDict
+
+from ..engine import (
+    build_runner,
+    check_data,
+    check_weights,
+    read_checkpoint,
+)
+from ..hosts import find_host, read_config
+from ..planning import resolve_auto
+from .arguments import RUN, add_shared, merge_run_arguments
+
+__all__ = ['add_arguments', 'run']
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
+    add_shared(parser, 'config')
+    parser.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='path of the checkpoint'
+    )
+    add_shared(
+        parser,
+        '--out',
+        help='where to save predictions: a folder (segmentation) or a .pkl '
+        'file (detection, classification)',
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window'
+    )
+    parser.add_argument(
+        '--show-dir', metavar='DIR', help='where to save painted predictions'
+    )
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2,
+        metavar='N',
+        help='seconds that a window stays (%(default)s)',
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation: several scales and flip',
+    )
+    add_shared(parser, *RUN)
+
+
+def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the command line into the config.
+
+    Args:
+        cfg (Config): Changed in place.
+        args (argparse.Namespace): The command line.
+
+    Raises:
+        ValueError: If an argument does not fit the config.
+    """
+    merge_run_arguments(cfg, args)
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        hook = cfg.default_hooks.setdefault('visualization', ConfigDict())
+        hook.update(
+            draw=True, interval=1, show=args.show, wait_time=args.wait_time
+        )
+        if args.show_dir:
+            cfg.visualizer.save_dir = args.show_dir
+    if args.out is not None:
+        find_host(cfg).save_predictions(cfg, args.out)
+
+
+def use_tta(cfg: Config) -> None:
+    """Wrap the model and swap the pipeline, as the hosts do.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Raises:
+        ValueError: If it says nothing of test-time augmentation.
+    """
+    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+        raise ValueError(
+            '`--tta` should go with a config that has tta_model and '
+            f'tta_pipeline, but got {cfg.filename!r}. Inherit them from the '
+            'host, as mmseg/_base_/datasets does.'
+        )
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.tta_model.module = cfg.model
+    cfg.model = cfg.tta_model
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, build and evaluate.
+
+    Args:
+        args (argparse.Namespace): The command line.
+    """
+    cfg = read_config(args.config)
+    merge_arguments(cfg, args)
+    check_data(cfg, 'test_dataloader')
+    resolve_auto(cfg)
+    if args.tta:
+        use_tta(cfg)
+    if '://' in args.checkpoint:
+        build_runner(cfg).test()
+        return
+    checkpoint = read_checkpoint(args.checkpoint)
+    runner = build_runner(cfg)
+    # DDP and test-time augmentation wrap the model
+    model = getattr(runner.model, 'module', runner.model)
+    check_weights(model, checkpoint, args.checkpoint)
+    del checkpoint
+    runner.test()

@@ -1,0 +1,99 @@
+"""Train a model, by local modules or end to end.
+
+Data, checkpoint and config are checked first; boundaries='auto' is resolved.
+
+example:
+  localsup train localsup_mm::infopro/deeplabv3_r18_k4_mini-cityscapes.py \\
+      --work-dir work_dirs/mini --cfg-options train_cfg.max_iters=100
+"""
+
+import argparse
+
+from mmengine.config import Config
+
+from ..engine import (
+    build_runner,
+    check_data,
+    check_resumed,
+    use_safe_hooks,
+)
+from ..hosts import read_config
+from ..planning import resolve_auto
+from .arguments import RUN, add_shared, merge_run_arguments
+
+__all__ = ['add_arguments', 'run']
+
+AMP_TYPES = {
+    'OptimWrapper': 'AmpOptimWrapper',
+    'LocalOptimWrapper': 'LocalAmpOptimWrapper',
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
+    add_shared(parser, 'config', '--resume', '--amp')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the batch size, linearly',
+    )
+    add_shared(parser, *RUN)
+
+
+def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the command line into the config.
+
+    Args:
+        cfg (Config): Changed in place.
+        args (argparse.Namespace): The command line.
+
+    Raises:
+        ValueError: If an argument does not fit the config.
+    """
+    merge_run_arguments(cfg, args)
+    if args.amp:
+        wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        if wrapper not in (*AMP_TYPES, *AMP_TYPES.values()):
+            raise ValueError(
+                f'`--amp` should go with one of {list(AMP_TYPES)}, but got '
+                f'{wrapper!r}. Set the optim_wrapper in the config.'
+            )
+        cfg.optim_wrapper.type = AMP_TYPES.get(wrapper, wrapper)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise ValueError(
+                '`--auto-scale-lr` should go with auto_scale_lr='
+                'dict(base_batch_size=...) in the config, but got '
+                f'{cfg.get("auto_scale_lr")!r}. Add it.'
+            )
+        cfg.auto_scale_lr.enable = True
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, build and train.
+
+    Args:
+        args (argparse.Namespace): The command line.
+    """
+    cfg = read_config(args.config)
+    merge_arguments(cfg, args)
+    is_replaced = use_safe_hooks(cfg)
+    check_data(cfg, 'train_dataloader')
+    check_data(cfg, 'val_dataloader')
+    check_resumed(cfg)
+    resolve_auto(cfg)
+    runner = build_runner(cfg)
+    if is_replaced:
+        runner.logger.info(
+            'SafeCheckpointHook takes the place of CheckpointHook: '
+            'checkpoints are written whole, hold plain data and resume '
+            'exactly.'
+        )
+    runner.train()

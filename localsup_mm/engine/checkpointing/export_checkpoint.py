@@ -1,0 +1,145 @@
+"""Exporting the network of a training checkpoint, for publishing.
+
+What remains are the parameters and buffers of the plain host model, and the
+meta data: it loads into that model as it is, without this package. Only the
+encoders of ContSup are kept as well, which are part of the network.
+"""
+
+import hashlib
+import os
+import os.path as osp
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .read_checkpoint import read_checkpoint
+
+__all__ = ['export_checkpoint', 'strip_checkpoint']
+
+AUX_NETS = 'local_supervision.'
+
+
+def export_checkpoint(
+    src: str, dst: str, add_sha: bool = False, overwrite: bool = False
+) -> tuple[str, int]:
+    """Write the network of a training checkpoint to a file of its own.
+
+    The file is written whole or not at all.
+
+    Args:
+        src (str): Checkpoint of a training.
+        dst (str): File to write.
+        add_sha (bool): Whether to append the first 8 hex digits of its
+            sha256 to the file name, as OpenMMLab does. Defaults to False.
+        overwrite (bool): Whether the file may exist. Defaults to False.
+
+    Returns:
+        tuple[str, int]: Name of the file, and number of keys dropped from
+        the state dicts.
+
+    Raises:
+        FileNotFoundError: If ``src`` is missing.
+        FileExistsError: If the file to write exists.
+        ValueError: If ``src`` is corrupt, unsafe or without a state dict, or
+            is the file to write.
+    """
+    _check_differs(src, dst)
+    if not add_sha and not overwrite:
+        _check_is_new(dst)
+    exported, num_dropped = strip_checkpoint(read_checkpoint(src), src)
+    os.makedirs(osp.dirname(dst) or '.', exist_ok=True)
+    partial_path = f'{dst}.partial'
+    try:
+        # To an open file: given a name, torch would write it into the file,
+        # and so into the sha256.
+        with open(partial_path, 'wb') as file:
+            torch.save(exported, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if add_sha:
+            root, extension = osp.splitext(dst)
+            dst = f'{root}-{_hash_file(partial_path)[:8]}{extension}'
+            _check_differs(src, dst)
+            if not overwrite:
+                _check_is_new(dst)
+        os.replace(partial_path, dst)
+    finally:
+        if osp.exists(partial_path):
+            os.remove(partial_path)
+    return dst, num_dropped
+
+
+def strip_checkpoint(
+    checkpoint: dict[str, Any], src: str
+) -> tuple[dict[str, Any], int]:
+    """Keep meta data and network; drop everything else.
+
+    Args:
+        checkpoint (dict[str, Any]): As the Runner saves it.
+        src (str): Its file, for messages.
+
+    Returns:
+        tuple[dict[str, Any], int]: ``meta``, ``state_dict`` and, where it
+        was, ``ema_state_dict``; number of keys dropped from the latter two.
+
+    Raises:
+        ValueError: If there is no state dict.
+    """
+    if not isinstance(checkpoint.get('state_dict'), Mapping):
+        raise ValueError(
+            '`src` should hold a state_dict, but got '
+            f'{sorted(map(str, checkpoint))[:4]!r} in {src!r}. Give the '
+            'iter_*.pth or epoch_*.pth of a training.'
+        )
+    exported = dict(meta=checkpoint.get('meta', {}))
+    num_dropped = 0
+    for name in ('state_dict', 'ema_state_dict'):
+        if name in checkpoint:
+            exported[name] = _drop_aux_nets(checkpoint[name])
+            num_dropped += len(checkpoint[name]) - len(exported[name])
+    return exported, num_dropped
+
+
+def _drop_aux_nets(state_dict: Mapping[str, Any]) -> OrderedDict:
+    kept = OrderedDict(
+        # a copy, since a view would be saved with all it is a view of
+        (key, value.detach().clone() if isinstance(value, Tensor) else value)
+        for key, value in state_dict.items()
+        if AUX_NETS not in key
+    )
+    # versions of layers, by which a host converts old keys when it loads
+    versions = getattr(state_dict, '_metadata', None)
+    if versions is not None:
+        kept._metadata = OrderedDict(
+            (name, version)
+            for name, version in versions.items()
+            if AUX_NETS not in f'{name}.'
+        )
+    return kept
+
+
+def _check_differs(src: str, dst: str) -> None:
+    if osp.realpath(src) == osp.realpath(dst):
+        raise ValueError(
+            f'`dst` should be another file than `src`, but got {dst!r}. '
+            'Give it a name of its own: training resumes from `src` only.'
+        )
+
+
+def _check_is_new(dst: str) -> None:
+    if osp.exists(dst):
+        raise FileExistsError(
+            f'`dst` should not exist yet, but got {dst!r}. Add --force to '
+            'overwrite it.'
+        )
+
+
+def _hash_file(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

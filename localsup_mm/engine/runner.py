@@ -1,0 +1,79 @@
+"""Building a Runner, with the checks of this package around it."""
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from .checkpointing import read_checkpoint
+
+__all__ = ['build_runner', 'check_resumed', 'use_safe_hooks']
+
+
+def use_safe_hooks(cfg: Config) -> bool:
+    """Let a config with the host's own hooks resume and be checked as well.
+
+    Args:
+        cfg (Config): Config of a training; changed in place.
+
+    Returns:
+        bool: Whether :class:`SafeCheckpointHook` takes the place of
+        mmengine's CheckpointHook.
+    """
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hooks.setdefault('setup_check', ConfigDict(type='SetupCheckHook'))
+    hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
+    if hook is None or hook.type != 'CheckpointHook':
+        return False
+    hook.type = 'SafeCheckpointHook'
+    return True
+
+
+def check_resumed(cfg: Config) -> None:
+    """Fail before the model is built if what is resumed cannot be read.
+
+    Args:
+        cfg (Config): Config of a training, with ``work_dir``; it resumes
+            from ``load_from``, else from the latest checkpoint there.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it is truncated or unsafe, or holds weights only.
+    """
+    path = cfg.get('load_from')
+    if cfg.get('resume') and path is None:
+        path = find_latest_checkpoint(cfg.work_dir)
+    if path is None or '://' in path:
+        return
+    checkpoint = read_checkpoint(path)
+    lacking = {'meta', 'message_hub', 'optimizer'} - checkpoint.keys()
+    if cfg.get('resume') and lacking:
+        raise ValueError(
+            '`--resume` should go with a checkpoint of a training, but got '
+            f'{path!r} without {sorted(lacking)}. To start from its weights '
+            f'use --cfg-options load_from={path}'
+        )
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner of a config.
+
+    Processes that torchrun started on CPUs are joined first, since mmengine
+    joins those of GPUs only.
+
+    Args:
+        cfg (Config): Config with ``work_dir`` and ``launcher``.
+
+    Returns:
+        Runner: It trains or tests.
+    """
+    is_joined = dist.is_available() and dist.is_initialized()
+    if (
+        cfg.get('launcher') == 'pytorch'
+        and not torch.cuda.is_available()
+        and not is_joined
+    ):
+        dist.init_process_group('gloo')
+    build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
+    return build(cfg)

@@ -1,0 +1,66 @@
+"""Writing a config that inherits from another."""
+
+import os.path as osp
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+__all__ = ['check_out', 'write_config']
+
+
+def check_out(path: str) -> None:
+    """Check that a config can be written there without losing another.
+
+    Args:
+        path (str): File to write.
+
+    Raises:
+        ValueError: If it is no ``.py`` file, or exists.
+    """
+    if not path.endswith('.py') or osp.exists(path):
+        raise ValueError(
+            f'`--out` should be a new .py file, but got {path!r}, which '
+            f'{"exists" if osp.exists(path) else "is none"}. Choose another '
+            'name, or remove it.'
+        )
+
+
+def write_config(
+    path: str, header: Sequence[str], base: str, changes: dict
+) -> None:
+    """Write a config that cuts the backbone of its base.
+
+    Args:
+        path (str): File to write.
+        header (Sequence[str]): Lines of a comment at its top.
+        base (str): The config it inherits from: a path, or
+            ``'mmdet::...'``.
+        changes (dict): What it sets, as :func:`localize` returns it.
+    """
+    if '::' not in base:
+        base = osp.relpath(base, osp.dirname(osp.abspath(path)))
+    changes = dict(changes)
+    local, backbone = changes.pop('local'), changes.pop('backbone')
+    kept = '_base_.model.backbone'
+    if backbone:
+        extra = ', '.join(
+            f'{key}={value!r}' for key, value in backbone.items()
+        )
+        kept = f'dict({kept}, {extra})'
+    arguments = ''.join(f'        {name}={name},\n' for name in local)
+    lines = [f'# {line}' for line in header]
+    text = '\n'.join([*lines, f'_base_ = [{base!r}]\n']) + (
+        f'{Config(local).pretty_text.strip()}\n'
+        'model = dict(\n'
+        '    backbone=dict(\n'
+        '        _delete_=True,\n'
+        "        type='LocalBackbone',\n"
+        f'        backbone={kept},\n'
+        f'{arguments}'
+        '    )\n'
+        ')\n'
+        f'{Config(changes).pretty_text.strip()}\n'
+    )
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text, encoding='utf-8')

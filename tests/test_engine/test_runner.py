@@ -1,0 +1,54 @@
+"""What is checked and set before a Runner is built."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from localsup_mm.engine import check_resumed, use_safe_hooks
+
+
+@pytest.mark.parametrize(
+    ('hooks', 'expected', 'is_replaced'),
+    [
+        (None, 'SafeCheckpointHook', True),
+        (dict(type='CheckpointHook', interval=3), 'SafeCheckpointHook', True),
+        (dict(type='SafeCheckpointHook'), 'SafeCheckpointHook', False),
+        (dict(type='Theirs'), 'Theirs', False),
+    ],
+)
+def test_safe_hooks(hooks, expected, is_replaced):
+    cfg = Config(dict(default_hooks=dict(checkpoint=hooks) if hooks else {}))
+    assert use_safe_hooks(cfg) == is_replaced
+    kept = dict(hooks or {}, type=expected)
+    assert cfg.default_hooks.checkpoint == kept
+    assert cfg.default_hooks.setup_check == dict(type='SetupCheckHook')
+
+
+def test_safe_hooks_of_a_config_without_any():
+    cfg = Config()
+    assert use_safe_hooks(cfg)
+    assert cfg.default_hooks.checkpoint.type == 'SafeCheckpointHook'
+
+
+def test_a_hook_that_is_turned_off_stays_off():
+    cfg = Config(dict(default_hooks=dict(checkpoint=None)))
+    assert not use_safe_hooks(cfg)
+    assert cfg.default_hooks.checkpoint is None
+
+
+def test_the_latest_checkpoint_is_checked(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), resume=True))
+    check_resumed(cfg)  # there is none: training starts from the beginning
+    path = tmp_path / 'iter_2.pth'
+    torch.save(dict(meta={}, state_dict={}), path)
+    (tmp_path / 'last_checkpoint').write_text(str(path))
+    with pytest.raises(ValueError, match=r"iter_2\.pth' without \['mess.*opt"):
+        check_resumed(cfg)
+    cfg.resume = False
+    check_resumed(cfg)
+    cfg.load_from = str(path)
+    check_resumed(cfg)
+
+
+def test_what_is_loaded_from_elsewhere_is_not_read():
+    check_resumed(Config(dict(load_from='https://example.org/a.pth')))
