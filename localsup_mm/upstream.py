@@ -8,11 +8,12 @@ mmengine 0.8 and 0.10. One override cannot be moved here:
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Optional
 
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModule
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
@@ -53,6 +54,7 @@ __all__ = [
     'inner_count_kept',
     'is_in_backward',
     'leave_out_of_ddp',
+    'let_configs_inherit',
     'set_scale_update',
     'tree_flatten',
     'tree_leaves',
@@ -153,3 +155,31 @@ def initialized_by_a_parent(module: BaseModule) -> Iterator[None]:
     finally:
         for child in module.modules():
             del child._params_init_info
+
+
+def let_configs_inherit(prefix: str, find: Callable[[str], str]) -> None:
+    """Let ``_base_`` of a config name one that mmengine cannot find.
+
+    mmengine looks up a name with ``::`` in a list of OpenMMLab's own packages
+    and builds its types in a scope of that name. A second call with the same
+    prefix changes nothing.
+
+    Args:
+        prefix (str): How such names begin, e.g. ``'localsup_mm::'``.
+        find (Callable): Returns the path of a name; types of that config are
+            built in its own ``default_scope``.
+    """
+    find_path = Config._get_cfg_path
+    if prefix in getattr(find_path, 'prefixes', ()):
+        return
+
+    def find_any_path(
+        cfg_path: str, filename: str
+    ) -> tuple[str, Optional[str]]:
+        if cfg_path.startswith(prefix):
+            return find(cfg_path), None
+        return find_path(cfg_path, filename)
+
+    known = getattr(find_path, 'prefixes', ())
+    find_any_path.prefixes = (*known, prefix)  # type: ignore[attr-defined]
+    Config._get_cfg_path = staticmethod(find_any_path)

@@ -2,9 +2,8 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Optional
 
-from mmengine.config import Config
+from ..upstream import let_configs_inherit
 
 __all__ = ['find_own_config', 'let_configs_inherit_ours']
 
@@ -41,22 +40,5 @@ def find_own_config(name: str) -> str:
 
 
 def let_configs_inherit_ours() -> None:
-    """Let mmengine understand ``_base_ = 'localsup_mm::...'``.
-
-    mmengine looks up a name with ``::`` in a list of OpenMMLab's own packages
-    and builds its types in a scope of that name. Ours is not in the list, and
-    its configs are of the scope of a host.
-    """
-    find_path = Config._get_cfg_path
-    if getattr(find_path, 'knows_ours', False):
-        return
-
-    def find_any_path(
-        cfg_path: str, filename: str
-    ) -> tuple[str, Optional[str]]:
-        if cfg_path.startswith(_PREFIX):
-            return find_own_config(cfg_path), None
-        return find_path(cfg_path, filename)
-
-    find_any_path.knows_ours = True
-    Config._get_cfg_path = staticmethod(find_any_path)
+    """Let mmengine understand ``_base_ = 'localsup_mm::...'``."""
+    let_configs_inherit(_PREFIX, find_own_config)

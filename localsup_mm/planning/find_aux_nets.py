@@ -6,12 +6,13 @@ from typing import Union
 from mmengine.config import Config
 
 from ..hosts import find_host
+from ..supervision import to_rule
 from .resolve_auto import CONDITIONS
 
 __all__ = ['find_aux_nets']
 
 # where the local modules of a config differ, and what is not planned with
-_LEFT_OUT = ('boundary', 'boundaries', 'partition', *CONDITIONS)
+_LEFT_OUT = ('boundaries', 'partition', *CONDITIONS)
 
 
 def find_aux_nets(
@@ -27,11 +28,9 @@ def find_aux_nets(
     Returns:
         dict | list[dict]: As :class:`Planner` takes them.
     """
-    rule = cfg.model.backbone.get('local_modules')
+    rule = to_rule(cfg.model.backbone.get('local_modules'))
     if not rule:
         return find_host(cfg).make_default_aux_nets(cfg, image_size)
-    if not isinstance(rule, dict):
-        rule = rule[0]
     rule = {key: value for key, value in rule.items() if key not in _LEFT_OUT}
     # those of a published table are for its K
     if isinstance(rule.get('loss_weights'), str):

@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...supervision.state_dict_keys import is_aux_net
 from .read_checkpoint import read_checkpoint
 
 __all__ = ['export_checkpoint', 'strip_checkpoint']
-
-AUX_NETS = 'local_supervision.'
 
 
 def export_checkpoint(
@@ -108,7 +107,7 @@ def _drop_aux_nets(state_dict: Mapping[str, Any]) -> OrderedDict:
         # a copy, since a view would be saved with all it is a view of
         (key, value.detach().clone() if isinstance(value, Tensor) else value)
         for key, value in state_dict.items()
-        if AUX_NETS not in key
+        if not is_aux_net(key)
     )
     # versions of layers, by which a host converts old keys when it loads
     versions = getattr(state_dict, '_metadata', None)
@@ -116,7 +115,7 @@ def _drop_aux_nets(state_dict: Mapping[str, Any]) -> OrderedDict:
         kept._metadata = OrderedDict(
             (name, version)
             for name, version in versions.items()
-            if AUX_NETS not in f'{name}.'
+            if not is_aux_net(f'{name}.')
         )
     return kept
 
