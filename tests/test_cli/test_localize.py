@@ -73,6 +73,7 @@ class NoiseDataset(Dataset):
 
 def train_two_iterations(cfg, size, work_dir):
     cfg.work_dir = str(work_dir)
+    cfg.randomness = dict(seed=0)
     dataset = dict(type='NoiseDataset', config=cfg.filename, size=size)
     cfg.train_dataloader = dict(
         batch_size=2,
@@ -133,7 +134,7 @@ def test_config_of_a_host(name, method, size, tmp_path):
     aux_nets = [n for n in changed if 'local_supervision' in n]
     assert any('aux_head' in n for n in aux_nets)
     assert any('decoder' in n for n in aux_nets) == (method == 'infopro')
-    assert sum(changed[n] for n in aux_nets) > 0.8 * len(aux_nets)
+    assert [n for n in aux_nets if not changed[n]] == []
 
 
 def test_written_config_is_trained_by_its_command(make_config, tmp_path):

@@ -72,6 +72,15 @@ def test_prints_usage_without_arguments(launch, launcher, words):
     assert f'Usage: bash tools/{launcher} ' in result.stderr
 
 
+@pytest.mark.parametrize('launcher', ['dist.sh', 'slurm.sh'])
+@pytest.mark.parametrize('words', [(), ('tune', 'config.py', '2', 'more')])
+def test_common_script_wants_a_command(launch, launcher, words):
+    result = launch(launcher, *words)
+    assert result.returncode == 2
+    assert result.stdout == ''
+    assert f'Usage: bash tools/{launcher} train|test' in result.stderr
+
+
 def test_dist_train_passes_words(launch):
     result = launch(
         'dist_train.sh', 'my config.py', '4', '--cfg-options', 'a.b=[1, 2]'
