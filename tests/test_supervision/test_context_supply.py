@@ -1,7 +1,6 @@
 """Context encoders: what they add, what they learn from, where they stay."""
 
 import copy
-import importlib.util
 import itertools
 import re
 from pathlib import Path
@@ -31,7 +30,12 @@ from localsup_mm import (
     supervise_locally,
     trace_backbone,
 )
-from localsup_mm.engine import check_weights, prepare_model, reconstruct
+from localsup_mm.engine import (
+    check_weights,
+    export_checkpoint,
+    prepare_model,
+    reconstruct,
+)
 from localsup_mm.models.backbones import CIFARResNet
 from localsup_mm.simulation import Workload, peak_memory
 from localsup_mm.supervision import PARTITIONS, ContextSupply
@@ -49,7 +53,6 @@ MODES = {
     'r2e': (2, True),
 }
 NORMS = dict(BN={}, GN=dict(num_groups=4))
-EXPORT = Path(__file__).parents[2] / 'tools/model_converters'
 
 
 def build(mode, boundaries=BOUNDARIES, seed=0, norm='BN', **kwargs):
@@ -322,21 +325,12 @@ def test_evaluation_depends_on_each_encoder():
         assert torch.equal(model(images)[0], before)
 
 
-def export(src, dst):
-    spec = importlib.util.spec_from_file_location(
-        'export_checkpoint', EXPORT / 'export_checkpoint.py'
-    )
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.export_checkpoint(str(src), str(dst))
-
-
 def test_exported_checkpoint_is_the_network(tmp_path):
     model = build('r1e', seed=1)
     train_twice(model)
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'iter_2.pth')
     path = tmp_path / 'exported.pth'
-    export(tmp_path / 'iter_2.pth', path)
+    export_checkpoint(str(tmp_path / 'iter_2.pth'), str(path))
     state = torch.load(path, weights_only=True)['state_dict']
     assert not any(AUX_NETS in name for name in state)
     fresh = build('r1e')
