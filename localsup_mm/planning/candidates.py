@@ -34,7 +34,7 @@ def find_candidates(
     """
     parameters = dict(backbone.named_parameters())
     weights = {n for n, p in parameters.items() if p.dim() > 1}
-    places: dict[frozenset, str] = {}
+    places: dict[frozenset, tuple[tuple, str]] = {}
     for name, boundary in trace.boundaries.items():
         if _is_inside_block(backbone, name):
             continue
@@ -51,16 +51,17 @@ def find_candidates(
         if known is None or rank <= known[0]:
             places[frozenset(before)] = (rank, name)
     # Cuts behind frozen layers may lie side by side.
-    chain, last, num_tokens = [], frozenset(), 0
-    for before, (_, name) in sorted(
-        places.items(), key=lambda item: len(item[0])
-    ):
-        if before > last:
-            known = num_tokens
+    chain: list[str] = []
+    last: frozenset = frozenset()
+    num_tokens = 0
+    for place in sorted(places, key=len):
+        if place > last:
+            name = places[place][1]
+            tokens_before = num_tokens
             num_tokens = trace.boundaries[name].num_extra_tokens or 0
-            if num_tokens <= known:
+            if num_tokens <= tokens_before:
                 chain.append(name)
-            last = before
+            last = place
     if not chain:
         raise BoundaryError(
             '`backbone` should have boundaries between trainable layers, '

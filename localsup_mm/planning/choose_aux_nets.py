@@ -55,7 +55,7 @@ def _model_memory(
     boundaries: Sequence[Boundary],
     aux_nets: dict,
 ) -> MemoryModel:
-    features = [stretch.features for stretch in profile.stretches]
+    features = [s.features for s in profile.stretches if s.features]
     # weights of losses cost nothing
     parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
     costs = measure_everywhere(workload, zip(boundaries, features), parts)

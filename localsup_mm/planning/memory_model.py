@@ -42,7 +42,7 @@ class MemoryModel:
         # by the place at their end
         start = Stretch(live_after=profile.live_at_start)
         self._stretches = [start, *profile.stretches]
-        self._aux_costs = [None, *aux_costs, None]
+        self._aux_costs = dict(enumerate(aux_costs, 1))
         self._module_peaks = {
             (a, b): self._add_up(a, b)
             for b in range(1, self.end + 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -39,7 +39,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         ValueError: See :func:`make_planner` and :func:`read_workload`.
     """
     backbone = cfg.get('model', {}).get('backbone') or {}
-    local_modules = backbone.get('local_modules')
+    local_modules: Any = backbone.get('local_modules')
     rule = _find_open_rule(local_modules)
     if rule is None:
         return None
@@ -69,10 +69,10 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     if isinstance(local_modules, dict):
         for key in CONDITIONS:
             local_modules.pop(key, None)
-        local_modules.boundaries = boundaries
+        local_modules['boundaries'] = boundaries
     else:
         for local_module, name in zip(local_modules, boundaries):
-            local_module.boundary = name
+            local_module['boundary'] = name
     if not plan.boundaries:
         # nothing to supply with context
         backbone.pop('context_supply', None)
@@ -88,7 +88,7 @@ def _find_open_rule(
         is_open = local_modules.get('boundaries') == 'auto'
         return local_modules if is_open else None
     names = [m.get('boundary') for m in local_modules or ()]
-    if 'auto' not in names:
+    if not local_modules or 'auto' not in names:
         return None
     if set(names) != {'auto'}:
         raise ValueError(

@@ -90,7 +90,7 @@ def read_workload(
     return replace(workload, is_data_dependent=is_data_dependent)
 
 
-def _check_step_each_module(wrapper: dict, model: nn.Module) -> None:
+def _check_step_each_module(wrapper: Config, model: nn.Module) -> None:
     """Check what the wrapper that trains would refuse."""
     LocalOptimWrapper(
         _build_optimizer(wrapper.optimizer, list(model.parameters())),

@@ -10,12 +10,9 @@ from .local_modules_config import (
     list_local_modules,
     to_rule,
 )
+from .local_parameters import find_supervised_backbones, local_parameters
 from .local_step import LocalStep
-from .local_supervision import (
-    LocalSupervision,
-    find_supervised_backbones,
-    local_parameters,
-)
+from .local_supervision import LocalSupervision
 from .normalization import set_normalization
 from .published_settings import LOSS_WEIGHTS, PARTITIONS
 from .replaced_method import replaced_method

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from .local_parameters import find_supervised_backbones
 from .local_step import LocalStep
-from .local_supervision import find_supervised_backbones
 
 __all__ = ['lend_step']
 

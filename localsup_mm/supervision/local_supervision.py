@@ -16,14 +16,14 @@ from ..upstream import (
     tree_unflatten,
 )
 from .init_submodule import init_submodule
+from .load_state_dict import forgive_missing_aux_nets, refuse_lost_context
 from .local_module import LocalModule
 from .local_step import LocalStep
-from .state_dict_keys import AUX_NETS, CONTEXT, is_aux_net, is_context_encoder
+from .state_dict_keys import CONTEXT
 
 __all__ = [
     'LocalSupervision',
-    'find_supervised_backbones',
-    'local_parameters',
+    'find_image',
 ]
 
 
@@ -71,8 +71,8 @@ class LocalSupervision(BaseModule):
             )
         )
         init_submodule(self)
-        self.register_load_state_dict_post_hook(_forgive_missing_aux_nets)
-        self.register_load_state_dict_post_hook(_refuse_lost_context)
+        self.register_load_state_dict_post_hook(forgive_missing_aux_nets)
+        self.register_load_state_dict_post_hook(refuse_lost_context)
         # Hooks are bound methods or partials of them, never closures:
         # copy.deepcopy (EMA) then binds them to the copy.
         backbone.register_forward_pre_hook(self._at_start, with_kwargs=True)
@@ -168,56 +168,6 @@ class LocalSupervision(BaseModule):
         return tree_unflatten(leaves, spec)
 
 
-def find_supervised_backbones(model: nn.Module) -> list[nn.Module]:
-    """Find the locally supervised backbones of a model.
-
-    Args:
-        model (nn.Module): The model, wrapped for distribution or not; it may
-            be such a backbone itself.
-
-    Returns:
-        list[nn.Module]: Each has a ``local_supervision``.
-    """
-    return [
-        module
-        for module in model.modules()
-        if isinstance(getattr(module, AUX_NETS, None), LocalSupervision)
-    ]
-
-
-def local_parameters(
-    model: nn.Module,
-) -> dict[LocalModule, list[nn.Parameter]]:
-    """Trainable parameters of the local modules but the last, with aux nets.
-
-    Context encoders at a boundary belong to the local module behind it.
-
-    Args:
-        model (nn.Module): A model with a locally supervised backbone.
-
-    Returns:
-        dict[LocalModule, list[nn.Parameter]]: In the order of the modules.
-    """
-    result = {}
-    for backbone in find_supervised_backbones(model):
-        supervision = backbone.local_supervision
-        context = getattr(backbone, CONTEXT, None)
-        for k, local_module in enumerate(supervision.local_modules):
-            parts = [local_module]
-            if context is not None and k > 0:
-                parts.append(context.encoders[k - 1])
-            names = supervision.partition.parameters[k]
-            own = [backbone.get_parameter(name) for name in names]
-            own += [
-                p
-                for part in parts
-                for p in part.parameters()
-                if p.requires_grad
-            ]
-            result[local_module] = own
-    return result
-
-
 def find_image(args: tuple, kwargs: dict) -> Tensor:
     """Find the images among what a backbone is called with.
 
@@ -231,32 +181,3 @@ def find_image(args: tuple, kwargs: dict) -> Tensor:
     return next(
         t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
     )
-
-
-def _forgive_missing_aux_nets(
-    supervision: LocalSupervision, incompatible_keys: Any
-) -> None:
-    """Take a checkpoint of the plain model as it is: it has no aux nets."""
-    missing = incompatible_keys.missing_keys
-    own = [*filter(is_aux_net, missing)]
-    # torch itself fills in a norm's missing num_batches_tracked
-    lost = [key for key in own if not key.endswith('num_batches_tracked')]
-    if len(lost) == sum(
-        not key.endswith('num_batches_tracked')
-        for key in supervision.state_dict()
-    ):
-        for key in own:
-            missing.remove(key)
-
-
-def _refuse_lost_context(
-    supervision: LocalSupervision, incompatible_keys: Any
-) -> None:
-    """Refuse a checkpoint of a backbone with context, where this has none."""
-    lost = [*filter(is_context_encoder, incompatible_keys.unexpected_keys)]
-    if lost:
-        raise ValueError(
-            '`checkpoint` should be of a backbone without context_supply, but '
-            f'got one with {lost[0]!r} and {len(lost) - 1} more such weights. '
-            'Give the config it was trained with.'
-        )

@@ -11,6 +11,7 @@ from ..errors import BoundaryError
 from .autograd_graph import AutogradGraph, iterate
 from .boundary import Boundary
 from .partition import Partition
+from .tap_finder import TapFinder
 
 __all__ = ['TRACED_BATCH', 'BackboneTrace', 'ModuleCall']
 
@@ -109,7 +110,7 @@ class BackboneTrace:
         tapped = tuple(
             i for i in closed if self._graph.trains_in(self._outputs[i], freed)
         )
-        taps = self._find_taps(names, tapped, freed) if tapped else ()
+        taps = self._find_taps(names, tapped, freed)
         parameters, earlier = [], 0
         for node in nodes:
             inside = self._graph.closure(node)
@@ -242,50 +243,18 @@ class BackboneTrace:
     def _find_taps(
         self, names: Sequence[str], tapped: Sequence[int], freed: int
     ) -> tuple[str, ...]:
-        """Find what trains between a freed stretch and a closed output."""
-        side = 0
-        for i in tapped:
-            side |= self._graph.closure(self._outputs[i]) & ~freed
-        taps: list[str] = []
-        # outermost first, so that a norm is taken whole
-        for name in sorted(self._calls, key=lambda n: n.count('.')):
-            outside = [
-                n
-                for n in self._outputs_of[name]
-                if n is not None and side >> n & 1
-            ]
-            is_fed_closed = all(
-                not self._graph.trains_in(n, freed)
-                for n in self._inputs_of[name]
-            )
-            has_boundary = any(f'{b}.'.startswith(f'{name}.') for b in names)
-            is_inside_tap = any(name.startswith(f'{tap}.') for tap in taps)
-            if (
-                outside
-                and self._inputs_of[name]
-                and is_fed_closed
-                and not has_boundary
-                and not is_inside_tap
-            ):
-                taps.append(name)
-        entries = {n for tap in taps for n in self._inputs_of[tap]}
-        for i in tapped:
-            self._check_output(i, freed, entries)
-        return tuple(taps)
-
-    def _check_output(self, output: int, freed: int, entries: set) -> None:
-        seen, todo = 0, [self._outputs[output]]
-        while todo:
-            node = todo.pop()
-            if seen >> node & 1 or node in entries:
-                continue
-            seen |= 1 << node
-            if freed >> node & 1:
+        outputs = {i: self._outputs[i] for i in tapped}
+        finder = TapFinder(
+            self._graph, self._inputs_of, self._outputs_of, freed
+        )
+        taps = finder.find(names, outputs.values())
+        for i, node in outputs.items():
+            if not finder.is_separable(node, taps):
                 raise BoundaryError(
-                    f'`boundary` should leave output {output} of '
+                    f'`boundary` should leave output {i} of '
                     f'{self.backbone_name} separable, but got trainable '
                     'layers on the way from a freed stretch to it that are '
                     'no module of their own. Choose boundaries before the '
-                    f'stage of output {output} ends.'
+                    f'stage of output {i} ends.'
                 )
-            todo += iterate(self._graph.parents(node))
+        return taps

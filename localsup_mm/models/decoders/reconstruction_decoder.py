@@ -134,8 +134,7 @@ class ReconstructionDecoder(BaseModule):
         """Say how the images were normalized.
 
         Args:
-            mean (Sequence[float]): In pixel values 0-255, one or one per
-                channel.
+            mean (Sequence[float]): In pixel values 0-255, one or one each.
             std (Sequence[float]): In pixel values 0-255, as ``mean``.
         """
         self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
