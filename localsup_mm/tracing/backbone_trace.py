@@ -4,31 +4,16 @@ import difflib
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 from ..errors import BoundaryError
 from .autograd_graph import AutogradGraph, iterate
 from .boundary import Boundary
+from .module_call import TRACED_BATCH
 from .partition import Partition
 from .tap_finder import TapFinder
 
-__all__ = ['TRACED_BATCH', 'BackboneTrace', 'ModuleCall']
-
-# images in the traced forward pass
-TRACED_BATCH = 2
-
-
-@dataclass
-class ModuleCall:
-    """A run of a submodule: autograd nodes of its inputs and outputs."""
-
-    inputs: list
-    outputs: list
-    is_tensor: bool
-    shape: tuple[int, ...] = ()
-    is_batch_norm: bool = False
-    count: int = 1
+__all__ = ['BackboneTrace']
 
 
 class BackboneTrace:

@@ -8,7 +8,8 @@ from torch.func import functional_call
 
 from ..hosts import adapted_compiled_ops, find_checkpoints
 from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
-from .backbone_trace import TRACED_BATCH, BackboneTrace, ModuleCall
+from .backbone_trace import BackboneTrace
+from .module_call import TRACED_BATCH, ModuleCall
 
 __all__ = ['trace_backbone']
 
