@@ -49,17 +49,16 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(script: str, *words: Any) -> None:
-    """Run a script of the repository, its output shown as it comes.
+def run(*words: Any) -> None:
+    """Run Python in the repository, its output shown as it comes.
 
     Args:
-        script (str): Below the repository.
-        *words (Any): Its arguments.
+        *words (Any): A script, or ``-m`` and a module, and its arguments.
 
     Raises:
         SystemExit: If it fails; with the command and what it last printed.
     """
-    command = [sys.executable, script, *map(str, words)]
+    command = [sys.executable, *map(str, words)]
     print('$ python', *command[1:], flush=True)
     begin = last_line = time.monotonic()
     is_done = threading.Event()
@@ -181,9 +180,9 @@ def print_table(results: dict, work_dir: Path) -> None:
     for method, (miou, peak) in results.items():
         print(f'{method:<32}{miou:>6.2f} %{peak:>12.0f} MiB')
     print('\nDeepLabV3-R101, 2 x 3 x 512 x 1024, counted on fake tensors')
-    peaks = json.loads((work_dir / 'memory.json').read_text())
-    for way, peak in peaks.items():
-        print(f'{way:<32}{peak / 2**30:>20.2f} GiB')
+    methods = json.loads((work_dir / 'memory.json').read_text())['methods']
+    for name, method in methods.items():
+        print(f'{name:<32}{method["peak_memory"] / 2**30:>20.2f} GiB')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -204,12 +203,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         test(folder)
     print('\n[4/5] Count the memory of a large network')
     run(
-        'tools/analysis_tools/plot_memory.py',
+        '-m',
+        'localsup_mm.cli.main',
+        'compare',
         *LARGE_CONFIGS,
+        '--fake',
         '--batch=2',
         '--size=512x1024',
-        '--name=DeepLabV3-R101',
-        f'--out={work_dir / "memory.png"}',
+        f'--chart={work_dir / "memory.png"}',
+        '--chart-kind=bars',
         f'--json={work_dir / "memory.json"}',
     )
     print('\n[5/5] Draw predictions and reconstructions')

@@ -16,16 +16,19 @@ class StepCost:
     Args:
         module_peaks (tuple[int]): Peaks in bytes while each local module
             trains; the last one trains with neck and heads, and the
-            optimizer's step counts there. End to end there is one.
+            optimizer's step counts there. There is one end to end, and
+            where an iteration was run for real.
         forward_macs (int): Multiply-accumulates of convs and matrix
             products in forward passes, aux nets included.
         step_macs (int): The same with backwards, and with what activation
             checkpointing computes again there.
+        parameters (int): Number of parameters, those of aux nets included.
     """
 
     module_peaks: tuple[int, ...]
     forward_macs: int
     step_macs: int
+    parameters: int
 
     @property
     def peak_memory(self) -> int:
@@ -59,7 +62,8 @@ def measure_step(workload: Workload) -> StepCost:
     with step.running(), live, MacCounter() as counter:
         step.run()
     take_peak()
-    return StepCost(tuple(peaks), counter.forward, counter.total)
+    parameters = sum(p.numel() for p in workload.model.parameters())
+    return StepCost(tuple(peaks), counter.forward, counter.total, parameters)
 
 
 def peak_memory(workload: Workload) -> int:

@@ -1,4 +1,4 @@
-"""What takes turns in `benchmark_step.py`."""
+"""The contenders that take turns in `benchmark_step.py`."""
 
 import copy
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import SGD, Optimizer
-from training_methods import Method, to_end_to_end
-from training_methods import build_model as build_method
 
 from localsup_mm import LocalOptimWrapper
+from localsup_mm.analysis import Method, to_end_to_end
+from localsup_mm.analysis import build_model as build_method
 
 AUX_NETS = 'backbone.local_supervision.local_modules.'
 

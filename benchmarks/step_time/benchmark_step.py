@@ -11,9 +11,9 @@ and so do the other contenders, so that a busy machine slows all of them alike:
 - ``naive``: a hand-written step in the way of InfoPro's authors, for
   classification; see ``classification_step.py``.
 
-python tools/analysis_tools/benchmark_step.py --crop 64x128 --pairs 15
-python tools/analysis_tools/benchmark_step.py --crop 32x32 --batch 64 \
-    --config configs/infopro/resnet32_k16_contrast_cifar10.py
+    python benchmarks/step_time/benchmark_step.py --size 64x128 --rounds 15
+    python benchmarks/step_time/benchmark_step.py --size 32x32 --batch 64 \
+        --config configs/infopro/resnet32_k16_contrast_cifar10.py
 """
 
 import argparse
@@ -23,14 +23,15 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from paired_time import ratio_quartiles, time_in_turns
 from step_contenders import build_contenders, build_model
-from step_profile import profile_step
-from synthetic_batch import make_batch
 from torch import Tensor
-from training_methods import read_config
 
-from localsup_mm import LocalOptimWrapper
+from localsup_mm.analysis import (
+    make_batch,
+    ratio_quartiles,
+    read_config,
+    time_in_turns,
+)
 from localsup_mm.engine import prepare_model
 from localsup_mm.hosts import parse_image_size
 
@@ -52,9 +53,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='config with a locally supervised ResNetV1c of mmseg or '
         'CIFARResNet',
     )
-    parser.add_argument('--crop', default='64x128', help='HxW, in pixels')
+    parser.add_argument('--size', default='64x128', help='HxW, in pixels')
     parser.add_argument('--batch', type=int, default=2, help='images')
-    parser.add_argument('--pairs', type=int, default=15, help='rounds')
+    parser.add_argument('--rounds', type=int, default=15, help='turns of each')
     parser.add_argument('--threads', type=int, help='of torch')
     parser.add_argument(
         '--contenders',
@@ -63,15 +64,10 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         default=['e2e', 'with_cp'],
         help='what else takes turns; none if empty',
     )
-    parser.add_argument(
-        '--profile',
-        action='store_true',
-        help='tell where the time of our step goes as well',
-    )
     args = parser.parse_args(argv)
-    args.crop = parse_image_size(args.crop, '--crop')
+    args.size = parse_image_size(args.size)
     # a norm on pooled features needs two images, quartiles need two rounds
-    for name in ('batch', 'pairs'):
+    for name in ('batch', 'rounds'):
         if getattr(args, name) < 2:
             parser.error(
                 f'`--{name}` should be at least 2, but got '
@@ -158,12 +154,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    cfg = read_config(args.config, args.crop)
+    cfg = read_config(args.config, args.size)
     hand_written = importlib.import_module(HAND_WRITTEN[cfg.default_scope])
     print(f'build {args.config}', flush=True)
     model = build_model(cfg)
     prepare_model(model)
-    batch = make_batch(cfg, args.batch, args.crop)
+    batch = make_batch(cfg, args.batch, args.size)
     contenders = build_contenders(cfg, model, hand_written, args.contenders)
     steps = {name: contenders[name].step for name in contenders}
     print('check', flush=True)
@@ -183,17 +179,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         # a step takes as long, and noise does not make the losses diverge
         contender.optimizer.param_groups[0]['lr'] = 0.0
     time_in_turns(steps, batch, 1)
-    seconds = time_in_turns(steps, batch, args.pairs)
+    seconds = time_in_turns(steps, batch, args.rounds)
     num_local_modules = len(model.backbone.local_supervision.local_modules) + 1
     print(
-        f'K={num_local_modules}, {args.batch} x 3 x {args.crop[0]} x '
-        f'{args.crop[1]}, {torch.get_num_threads()} threads; medians:'
+        f'K={num_local_modules}, {args.batch} x 3 x {args.size[0]} x '
+        f'{args.size[1]}, {torch.get_num_threads()} threads; medians:'
     )
     print_result(seconds)
-    if args.profile:
-        print('where the time of ours goes:')
-        optim_wrapper = LocalOptimWrapper(contenders['ours'].optimizer)
-        print(profile_step(model, optim_wrapper, batch, args.pairs))
 
 
 if __name__ == '__main__':

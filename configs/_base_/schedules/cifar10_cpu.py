@@ -1,6 +1,6 @@
-# A budget for a CPU, the same for every method: 1,000 iterations of 40 images,
-# that is 40,000 of the 50,000 training images once each; all 10,000 test
-# images every 200 iterations.
+# A short schedule for a CPU, the same for every method: 1,000 iterations of 40
+# images, that is 40,000 of the 50,000 training images once each; all 10,000
+# test images every 200 iterations.
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = dict(end=1000, warmup=50, by_epoch=False)
 train_cfg = dict(

@@ -3,11 +3,13 @@
 import torch
 from mmengine.config import Config
 
-from localsup_mm.hosts import find_host
+from ..hosts import find_host
+
+__all__ = ['make_batch']
 
 
 def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:
-    """Random images, with the labels that the planner counts with.
+    """Draw random images, with the labels that the planner counts with.
 
     Args:
         cfg (Config): Of a training.

@@ -1,5 +1,6 @@
 """Memory, time and compute of ways to train, at the smallest size."""
 
+import argparse
 import json
 import re
 import sys
@@ -13,30 +14,23 @@ from mmengine.logging import MMLogger
 from mmengine.runner import set_random_seed
 from PIL import Image
 from processes import ROOT
-from torch import nn
-from torch.utils.checkpoint import checkpoint
-from torch.utils.flop_counter import FlopCounterMode
 
+from localsup_mm.analysis import (
+    TrainingRun,
+    build_model,
+    derive_methods,
+    make_batch,
+    name_method,
+    read_config,
+)
+from localsup_mm.cli import compare as command
 from localsup_mm.hosts import (
     find_checkpoints,
     find_host,
     is_checkpointed,
 )
-from localsup_mm.metering import LiveBytes, MacCounter
+from localsup_mm.metering import LiveBytes
 from localsup_mm.simulation import Workload, peak_memory
-
-sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
-
-import compare_memory
-from memory_time_plot import find_pareto_front
-from synthetic_batch import make_batch
-from training_cost import TrainingRun
-from training_methods import (
-    build_model,
-    derive_methods,
-    name_method,
-    read_config,
-)
 
 SEGMENTOR = f"""
 _base_ = ['{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py']
@@ -115,16 +109,22 @@ def write(tmp_path):
     return write
 
 
+def run(*words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    command.run(parser.parse_args(words))
+
+
 def compare(path, *words):
-    """Run the tool; returns what it writes as JSON."""
+    """Run the command; returns what it writes as JSON."""
     numbers = path.replace('net.py', 'out/numbers.json')
-    compare_memory.main([path, '--json', numbers, *words])
+    run(path, '--json', numbers, *words)
     with open(numbers) as file:
         return json.load(file)
 
 
 def live_bytes(path, name, num_images, size):
-    """Peak of a second iteration, without the tool's measuring."""
+    """Peak of a second iteration, without the command's measuring."""
     cfg = read_config(path, size)
     run = TrainingRun(derive_methods(cfg)[name])
     set_random_seed(0)
@@ -141,7 +141,7 @@ def test_segmentor(write):
     output = compare(
         path,
         *('--size', '64x64', '--rounds', '0'),
-        *('--methods', 'with_cp,infopro,greedy'),
+        *('--methods', 'with_cp', 'infopro', 'greedy'),
     )
     methods = output['methods']
     assert list(methods) == ['e2e', 'with_cp', 'infopro', 'greedy']
@@ -177,7 +177,7 @@ def test_segmentor_on_fake_tensors(write, tmp_path):
     path, picture = write(SEGMENTOR), tmp_path / 'front.png'
     output = compare(
         path,
-        *('--fake', '--size', '64x64', '--plot', str(picture)),
+        *('--fake', '--size', '64x64', '--chart', str(picture)),
         *('--methods', 'infopro+with_cp'),
     )
     methods = output['methods']
@@ -198,7 +198,7 @@ def test_segmentor_on_fake_tensors(write, tmp_path):
 
 def test_classifier(write, capsys, tmp_path):
     path, picture = write(CLASSIFIER), tmp_path / 'new' / 'front.png'
-    words = ('--batch', '4', '--rounds', '2', '--plot', str(picture))
+    words = ('--batch', '4', '--rounds', '2', '--chart', str(picture))
     output = compare(path, *words)
     assert output['input_shape'] == [4, 3, 32, 32]
     methods = output['methods']
@@ -305,6 +305,76 @@ def test_names_of_methods(config, method):
     assert name_method(Config.fromfile(f'{ROOT}/configs/{config}')) == method
 
 
+def read_chart(folder, *words):
+    """Draw bars; returns the methods of the figures."""
+    words = [*words, '--fake', '--batch', '2', '--size', '256x512']
+    words += ['--chart', f'{folder}/new/m.png', '--chart-kind', 'bars']
+    run(*words, '--json', f'{folder}/m.json')
+    with Image.open(f'{folder}/new/m.png') as image:
+        assert image.format == 'PNG'
+    return json.loads((folder / 'm.json').read_text())['methods']
+
+
+def test_bars_of_an_end_to_end_and_a_local_config(tmp_path, capsys):
+    configs = (
+        f'{ROOT}/configs/e2e/deeplabv3_r18_mini-cityscapes.py',
+        f'{ROOT}/configs/infopro/deeplabv3_r18_k4_mini-cityscapes.py',
+    )
+    methods = read_chart(tmp_path, *configs)
+    assert list(methods) == ['e2e', 'with_cp', 'infopro', 'infopro+with_cp']
+    peaks = [method['peak_memory'] for method in methods.values()]
+    e2e, checkpointing, local, both = peaks
+    assert max(checkpointing, local) < e2e
+    assert both < local
+    # parameters, gradients and momentum of ResNet-18 alone
+    assert both > 11_000_000 * 4 * 3
+    assert f'{e2e / 2**30:.3f} GiB' in capsys.readouterr().out
+    # the end-to-end config may be left out
+    again = read_chart(tmp_path, configs[1])
+    assert [method['peak_memory'] for method in again.values()] == peaks
+
+
+def test_several_local_configs(write):
+    names = [
+        'infopro/resnet32_k4_softmax_cifar10',
+        'infopro/resnet32_k2_softmax_cifar10',
+        'infopro/resnet32_k2_contrast_cifar10',
+        'greedy/resnet32_k4_cifar10',
+        'contsup/resnet32_k16_r1e_cifar10',
+    ]
+    cfgs = [read_config(f'{ROOT}/configs/{name}.py') for name in names]
+    methods = derive_methods(*cfgs)
+    second = 'infopro_k2_resnet32_k2_contrast_cifar10'
+    assert {n: m.label for n, m in methods.items() if not m.with_cp} == {
+        'e2e': 'end-to-end',
+        'infopro_k4': 'InfoPro K=4',
+        'infopro_k2': 'InfoPro K=2',
+        second: 'InfoPro K=2 (resnet32_k2_contrast_cifar10)',
+        'greedy_k4': 'greedy K=4',
+        'contsup_k16': 'ContSup K=16',
+        'greedy_k2': 'greedy K=2',
+    }
+    # a config of one's own comes before what is derived
+    assert not methods['greedy_k4'].is_optional
+    assert methods['greedy_k2+with_cp'].is_optional
+    assert methods[f'{second}+with_cp'].label.endswith('+ checkpointing')
+
+
+def test_several_networks():
+    paths = [
+        f'{ROOT}/configs/{name}_cifar10.py'
+        for name in ('e2e/resnet32', 'infopro/resnet110_k4_softmax')
+    ]
+    with pytest.raises(ValueError, match=r"one network.*differ in \['depth'"):
+        run(*paths, '--fake')
+
+
+def test_charts_without_matplotlib(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
+    with pytest.raises(ImportError, match=r'localsup_mm\[charts\]'):
+        run(write(CLASSIFIER), '--batch', '4', '--fake', '--chart', 'no.png')
+
+
 def test_same_weights_for_all(write):
     methods = derive_methods(read_config(write(CLASSIFIER)))
     e2e = TrainingRun(methods['e2e']).model.state_dict()
@@ -360,48 +430,15 @@ def test_boundaries_are_chosen_and_amp_is_that_of_the_config(write):
 )
 def test_bad_words(write, words, message):
     with pytest.raises(ValueError, match=message):
-        compare_memory.main([write(CLASSIFIER), *words])
+        run(write(CLASSIFIER), *words)
 
 
 def test_bad_configs(write):
     with pytest.raises(ValueError, match=r'model\.backbone'):
-        compare_memory.main([write("default_scope = 'mmseg'")])
+        run(write("default_scope = 'mmseg'"))
     other = f'{CLASSIFIER}default_scope = {"mmyolo"!r}\n'
     with pytest.raises(ValueError, match=r"'mmseg'.*, but got 'mmyolo'"):
-        compare_memory.main([write(other)])
-
-
-def test_macs_are_those_of_torchs_counter():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))
-    x = torch.rand(2, 3, 8, 8)
-    with FlopCounterMode(display=False) as reference:
-        net(x).sum().backward()
-    with MacCounter() as counter:
-        net(x).sum().backward()
-    assert counter.total == reference.get_total_flops() // 2
-    # 3x3 conv to 6 x 6 pixels, and a linear layer
-    assert counter.forward == 2 * (36 * 4 * 27 + 144 * 5)
-    with MacCounter() as counter:
-        checkpoint(net, x, use_reentrant=False).sum().backward()
-    # what the linear layer returned is not needed again
-    recomputed = counter.total - reference.get_total_flops() // 2
-    assert recomputed == 2 * 36 * 4 * 27
-
-
-def test_macs_of_attention():
-    q = torch.rand(1, 2, 8, 4, requires_grad=True)
-    with MacCounter() as counter:
-        out = nn.functional.scaled_dot_product_attention(q, q, q)
-    # two products of 8 x 4 and 8 x 8, in two heads
-    assert counter.forward == 2 * 2 * 8 * 8 * 4
-    with counter:
-        out.sum().backward()
-    assert counter.total > counter.forward == 2 * 2 * 8 * 8 * 4
-
-
-def test_pareto_front():
-    points = dict(d=(3, 1), c=(2, 2), b=(2, 1), a=(1, 3))
-    assert find_pareto_front(points) == ['a', 'b']
+        run(write(other))
 
 
 def test_step_of_each_module(write):

@@ -1,0 +1,120 @@
+"""A row for each setting of a grid: accuracy, and what it costs."""
+
+import copy
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from ..simulation import peak_memory, read_workload
+from .grid import Grid
+from .inference_cost import InferenceCost, count_at_inference
+from .methods import prepare_config
+
+__all__ = ['SettingCost', 'count_setting', 'make_accuracy_table']
+
+_COST_COLUMNS = (
+    'parameters',
+    'more (%)',
+    'MACs (M)',
+    'more (%)',
+    'peak memory (MiB)',
+)
+
+
+@dataclass(frozen=True)
+class SettingCost:
+    """The costs of one setting of a grid.
+
+    Args:
+        inference (InferenceCost): Of the trained network.
+        peak_memory (int): Bytes, in a training iteration.
+    """
+
+    inference: InferenceCost
+    peak_memory: int
+
+
+def count_setting(cfg: Config) -> SettingCost:
+    """Count what a setting costs, without training it.
+
+    Args:
+        cfg (Config): The whole config; it is not changed.
+
+    Returns:
+        SettingCost: For its image size and, in training, its batch size.
+    """
+    cfg = copy.deepcopy(cfg)
+    prepare_config(cfg)
+    return SettingCost(
+        count_at_inference(cfg),
+        peak_memory(read_workload(cfg, is_local=True)),
+    )
+
+
+def make_accuracy_table(
+    grid: Grid,
+    records: dict[str, dict[int, dict[str, Any]]],
+    costs: Optional[dict[str, SettingCost]] = None,
+) -> tuple[list[str], list[list[str]]]:
+    """Make a table of what is finished so far.
+
+    Args:
+        grid (Grid): Its settings are the rows.
+        records (dict[str, dict[int, dict]]): By setting and seed, the record
+            of each finished training.
+        costs (dict[str, SettingCost], optional): By setting. Defaults to
+            None: they are left out.
+
+    Returns:
+        tuple[list[str], list[list[str]]]: The columns, and the cells of each
+        row.
+    """
+    settings = list(dict.fromkeys(cell.name for cell in grid.cells))
+    seeds = list(dict.fromkeys(cell.seed for cell in grid.cells))
+    header = ['config', *(f'seed {seed}' for seed in seeds), 'mean', 'std']
+    header += [*(_COST_COLUMNS if costs else ()), 'time (s/iter)']
+    rows = []
+    for name in settings:
+        runs = records.get(name, {})
+        finals = [_find_final(grid, runs.get(seed)) for seed in seeds]
+        times = [run.get('seconds_per_iteration') for run in runs.values()]
+        times = [seconds for seconds in times if seconds is not None]
+        row = [name, *map(_round, finals), *_summarize(finals)]
+        if costs:
+            row += _format_costs(costs[name])
+        row.append(f'{statistics.median(times):.3f}' if times else '')
+        rows.append(row)
+    return header, rows
+
+
+def _find_final(grid: Grid, record: Optional[dict]) -> Optional[float]:
+    if record is None:
+        return None
+    return 100 - record['final'] if grid.as_error else record['final']
+
+
+def _round(value: Optional[float]) -> str:
+    return '' if value is None else f'{value:.2f}'
+
+
+def _summarize(finals: Sequence[Optional[float]]) -> tuple[str, str]:
+    """Mean and standard deviation of those that are there."""
+    done = [final for final in finals if final is not None]
+    return (
+        _round(statistics.mean(done) if done else None),
+        _round(statistics.stdev(done) if len(done) > 1 else None),
+    )
+
+
+def _format_costs(cost: SettingCost) -> list[str]:
+    inference = cost.inference
+    return [
+        str(inference.parameters),
+        f'{inference.more_parameters:.1f}',
+        f'{inference.macs / 1e6:.2f}',
+        f'{inference.more_macs:.1f}',
+        f'{cost.peak_memory / 2**20:.0f}',
+    ]

@@ -1,0 +1,70 @@
+"""The size and the compute of a network as it is deployed."""
+
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from ..hosts import find_host
+from ..metering import MacCounter
+from ..simulation import build_host_model
+from .methods import to_end_to_end
+
+__all__ = ['InferenceCost', 'count_at_inference']
+
+
+@dataclass(frozen=True)
+class InferenceCost:
+    """Size and compute of a network without aux nets.
+
+    Context encoders count: they run at inference.
+
+    Args:
+        parameters (int): Of the network.
+        macs (int): Multiply-accumulates of convs and matrix products for one
+            image.
+        more_parameters (float): Than the host's network alone, in %.
+        more_macs (float): Than the host's network alone, in %.
+    """
+
+    parameters: int
+    macs: int
+    more_parameters: float
+    more_macs: float
+
+
+def count_at_inference(cfg: Config) -> InferenceCost:
+    """Count what the network of a config costs once it is trained.
+
+    Args:
+        cfg (Config): Prepared by :func:`prepare_config`; its training
+            pipeline says how large images are.
+
+    Returns:
+        InferenceCost: For one image of that size.
+    """
+    size = find_host(cfg).find_image_size(cfg)
+    parameters, macs = _count(cfg, size)
+    plain_parameters, plain_macs = _count(to_end_to_end(cfg), size)
+    return InferenceCost(
+        parameters,
+        macs,
+        100 * (parameters / plain_parameters - 1),
+        100 * (macs / plain_macs - 1),
+    )
+
+
+def _count(cfg: Config, size: tuple[int, int]) -> tuple[int, int]:
+    model = build_host_model(cfg).eval()
+    with torch.no_grad(), MacCounter() as counter:
+        model(torch.zeros(1, 3, *size))
+    return _count_deployed(model), counter.total
+
+
+def _count_deployed(model: nn.Module) -> int:
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if 'local_supervision' not in name.split('.')
+    )

@@ -1,0 +1,118 @@
+"""A model and its optimizer, to be measured in a training iteration."""
+
+import copy
+import gc
+from typing import Optional
+
+import torch
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from mmengine.optim import build_optim_wrapper as build_from_config
+from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.runner import set_random_seed
+from torch import Tensor, nn
+
+from ..engine import LocalAmpOptimWrapper
+from ..metering import LiveBytes, MacCounter
+from ..simulation import StepCost
+from .methods import Method, build_model
+
+__all__ = ['TrainingRun', 'release_memory']
+
+
+class TrainingRun:
+    """A model and its optimizer, as the Runner trains them.
+
+    The learning rate is 0: a step takes as long, and noise as labels does
+    not make the losses diverge.
+
+    Args:
+        method (Method): How it is trained.
+        amp (bool): Whether it is trained in mixed precision. Defaults to
+            False.
+        weights (dict[str, Tensor], optional): Of the host's model. Defaults
+            to None: newly initialized.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        amp: bool = False,
+        weights: Optional[dict[str, Tensor]] = None,
+    ) -> None:
+        set_random_seed(0)
+        self.model = build_model(method)
+        self.model.init_weights()
+        if weights is not None:
+            # aux nets have no counterpart
+            self.model.load_state_dict(weights, strict=False)
+        self.model.to(get_device())
+        self.optim_wrapper = _build_optim_wrapper(method, self.model, amp)
+
+    def step(self, batch: dict) -> None:
+        """Train on a batch, as a data loader yields it."""
+        self.model.train_step(batch, self.optim_wrapper)
+
+    def measure(self, batch: dict) -> StepCost:
+        """Measure what an iteration costs, by running it.
+
+        Nothing else should be on the GPU.
+
+        Args:
+            batch (dict): As a data loader yields it.
+
+        Returns:
+            StepCost: Its memory is what torch's allocator counts on a GPU,
+            and the bytes of living tensors on a CPU; of the whole iteration,
+            not of each local module.
+        """
+        set_random_seed(0)
+        with MacCounter() as counter:
+            self.step(batch)
+        set_random_seed(0)
+        if get_device() == 'cuda':
+            release_memory()
+            torch.cuda.reset_peak_memory_stats()
+            self.step(batch)
+            peak = torch.cuda.max_memory_allocated()
+        else:
+            with LiveBytes(self.model, self.optim_wrapper.optimizer) as live:
+                self.step(batch)
+            peak = live.peak
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return StepCost((peak,), counter.forward, counter.total, parameters)
+
+
+def release_memory() -> None:
+    """Give back what nothing refers to any more, on a GPU as well."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _build_optim_wrapper(
+    method: Method, model: nn.Module, amp: bool
+) -> OptimWrapper:
+    """Build the optimizer of a method's config, at a learning rate of 0."""
+    settings = copy.deepcopy(method.cfg.optim_wrapper)
+    prefix = 'Local' if method.is_local else ''
+    if not method.is_local:
+        settings.pop('step_each_module', None)
+    settings.type = f'{prefix}{"Amp" if amp else ""}OptimWrapper'
+    if settings.type == 'AmpOptimWrapper' and get_device() == 'cpu':
+        settings.type = 'PlainCpuAmpOptimWrapper'
+    optim_wrapper = build_from_config(model, settings)
+    for group in optim_wrapper.optimizer.param_groups:
+        group['lr'] = 0.0
+    return optim_wrapper
+
+
+@OPTIM_WRAPPERS.register_module()
+class PlainCpuAmpOptimWrapper(LocalAmpOptimWrapper):
+    """Train in bfloat16 without local modules on a CPU.
+
+    mmengine's own wrapper refuses to.
+    """
+
+    def prepare_model(self, model: nn.Module) -> None:
+        """There are no local modules to check."""
