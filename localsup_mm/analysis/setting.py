@@ -20,10 +20,12 @@ def describe_setting(setting: dict) -> str:
         str: The line.
     """
     shape = ' x '.join(map(str, setting['input_shape']))
-    return (
-        f'{shape}, {setting["precision"]}, {setting["device"]}, '
-        f'memory: {setting["memory"]}'
-    )
+    counted = f'counted as {setting["memory"]}'
+    if setting['device'] == 'none':
+        counted = 'counted on fake tensors'
+    elif setting['device'] == 'cuda':
+        counted = 'counted by the allocator of the GPU'
+    return f'{shape}, {setting["precision"]}, memory {counted}'
 
 
 def name_machine(device: str) -> str:
