@@ -9,6 +9,7 @@ from torch import nn
 from ..hosts import find_host
 from ..metering import MacCounter
 from ..simulation import build_host_model
+from ..supervision.state_dict_keys import is_aux_net
 from .methods import to_end_to_end
 
 __all__ = ['InferenceCost', 'count_at_inference']
@@ -66,5 +67,5 @@ def _count_deployed(model: nn.Module) -> int:
     return sum(
         parameter.numel()
         for name, parameter in model.named_parameters()
-        if 'local_supervision' not in name.split('.')
+        if not is_aux_net(name)
     )

@@ -1,10 +1,12 @@
-"""Time of several steps in turns, so that a busy machine slows all alike."""
+"""Timing of steps in turns, so that a busy machine slows all alike."""
 
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
+
+__all__ = ['ratio_quartiles', 'time_in_turns']
 
 
 def time_in_turns(
@@ -42,7 +44,7 @@ def time_in_turns(
 def ratio_quartiles(
     seconds: list[float], reference: list[float]
 ) -> tuple[float, float, float]:
-    """Quartiles of the ratio of two steps' times, taken round by round.
+    """Compute quartiles of the ratio of two times, taken round by round.
 
     Args:
         seconds (list[float]): Of at least two rounds.

@@ -9,7 +9,6 @@ from functools import partial
 import mmseg
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import set_random_seed
 from PIL import Image
@@ -20,7 +19,6 @@ from localsup_mm.analysis import (
     build_model,
     derive_methods,
     make_batch,
-    name_method,
     read_config,
 )
 from localsup_mm.cli import compare as command
@@ -291,20 +289,6 @@ def test_instance_segmentation(write):
     assert peak == live_bytes(path, 'e2e', 1, (64, 96))
 
 
-@pytest.mark.parametrize(
-    ('config', 'method'),
-    [
-        ('infopro/resnet32_k4_softmax_cifar10.py', 'infopro'),
-        ('greedy/resnet32_k4_cifar10.py', 'greedy'),
-        ('dgl/resnet32_k4_cifar10.py', 'dgl'),
-        ('predsim/resnet32_k16_cifar10.py', 'predsim'),
-        ('contsup/deeplabv3_r18_k4_r1e-infopro_camvid.py', 'contsup'),
-    ],
-)
-def test_names_of_methods(config, method):
-    assert name_method(Config.fromfile(f'{ROOT}/configs/{config}')) == method
-
-
 def read_chart(folder, *words):
     """Draw bars; returns the methods of the figures."""
     words = [*words, '--fake', '--batch', '2', '--size', '256x512']
@@ -332,32 +316,6 @@ def test_bars_of_an_end_to_end_and_a_local_config(tmp_path, capsys):
     # the end-to-end config may be left out
     again = read_chart(tmp_path, configs[1])
     assert [method['peak_memory'] for method in again.values()] == peaks
-
-
-def test_several_local_configs(write):
-    names = [
-        'infopro/resnet32_k4_softmax_cifar10',
-        'infopro/resnet32_k2_softmax_cifar10',
-        'infopro/resnet32_k2_contrast_cifar10',
-        'greedy/resnet32_k4_cifar10',
-        'contsup/resnet32_k16_r1e_cifar10',
-    ]
-    cfgs = [read_config(f'{ROOT}/configs/{name}.py') for name in names]
-    methods = derive_methods(*cfgs)
-    second = 'infopro_k2_resnet32_k2_contrast_cifar10'
-    assert {n: m.label for n, m in methods.items() if not m.with_cp} == {
-        'e2e': 'end-to-end',
-        'infopro_k4': 'InfoPro K=4',
-        'infopro_k2': 'InfoPro K=2',
-        second: 'InfoPro K=2 (resnet32_k2_contrast_cifar10)',
-        'greedy_k4': 'greedy K=4',
-        'contsup_k16': 'ContSup K=16',
-        'greedy_k2': 'greedy K=2',
-    }
-    # a config of one's own comes before what is derived
-    assert not methods['greedy_k4'].is_optional
-    assert methods['greedy_k2+with_cp'].is_optional
-    assert methods[f'{second}+with_cp'].label.endswith('+ checkpointing')
 
 
 def test_several_networks():

@@ -1,0 +1,47 @@
+"""The ways to train a network, derived from its configs."""
+
+import pytest
+from mmengine.config import Config
+from processes import ROOT
+
+from localsup_mm.analysis import derive_methods, name_method, read_config
+
+
+@pytest.mark.parametrize(
+    ('config', 'method'),
+    [
+        ('infopro/resnet32_k4_softmax_cifar10.py', 'infopro'),
+        ('greedy/resnet32_k4_cifar10.py', 'greedy'),
+        ('dgl/resnet32_k4_cifar10.py', 'dgl'),
+        ('predsim/resnet32_k16_cifar10.py', 'predsim'),
+        ('contsup/deeplabv3_r18_k4_r1e-infopro_camvid.py', 'contsup'),
+    ],
+)
+def test_names_of_methods(config, method):
+    assert name_method(Config.fromfile(f'{ROOT}/configs/{config}')) == method
+
+
+def test_several_local_configs():
+    names = [
+        'infopro/resnet32_k4_softmax_cifar10',
+        'infopro/resnet32_k2_softmax_cifar10',
+        'infopro/resnet32_k2_contrast_cifar10',
+        'greedy/resnet32_k4_cifar10',
+        'contsup/resnet32_k16_r1e_cifar10',
+    ]
+    cfgs = [read_config(f'{ROOT}/configs/{name}.py') for name in names]
+    methods = derive_methods(*cfgs)
+    second = 'infopro_k2_resnet32_k2_contrast_cifar10'
+    assert {n: m.label for n, m in methods.items() if not m.with_cp} == {
+        'e2e': 'end-to-end',
+        'infopro_k4': 'InfoPro K=4',
+        'infopro_k2': 'InfoPro K=2',
+        second: 'InfoPro K=2 (resnet32_k2_contrast_cifar10)',
+        'greedy_k4': 'greedy K=4',
+        'contsup_k16': 'ContSup K=16',
+        'greedy_k2': 'greedy K=2',
+    }
+    # a config of one's own comes before what is derived
+    assert not methods['greedy_k4'].is_optional
+    assert methods['greedy_k2+with_cp'].is_optional
+    assert methods[f'{second}+with_cp'].label.endswith('+ checkpointing')
