@@ -14,7 +14,7 @@ from ..hosts import read_training
 from ..hosts.activation_checkpointing import CHECKPOINT_FLAGS
 from ..planning import resolve_auto
 from ..simulation import build_host_model, drop_pretrained
-from ..supervision import expand_local_modules
+from ..supervision import list_local_modules
 
 __all__ = [
     'Method',
@@ -66,10 +66,8 @@ class Method:
         """Names of the submodules that its local modules end with."""
         if not self.is_local:
             return []
-        rule = self.cfg.model.backbone.local_modules
-        if isinstance(rule, dict):
-            rule = expand_local_modules(**rule)
-        return [local_module['boundary'] for local_module in rule]
+        local_modules = self.cfg.model.backbone.local_modules
+        return [cfg['boundary'] for cfg in list_local_modules(local_modules)]
 
     @property
     def label(self) -> str:
