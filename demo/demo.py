@@ -31,6 +31,7 @@ LARGE_CONFIGS = (
     'configs/infopro/deeplabv3_r101_cityscapes.py',
     'configs/infopro/deeplabv3_r101_k7_cheap_cityscapes.py',
 )
+LOCALSUP = ('-m', 'localsup_mm.cli.main')
 SILENCE = 8  # seconds without a line of output after which one is printed
 
 
@@ -115,7 +116,8 @@ def train(method: str, folder: Path, args: argparse.Namespace) -> None:
     finished.unlink(missing_ok=True)
     shutil.rmtree(folder / 'train', ignore_errors=True)
     run(
-        'tools/train.py',
+        *LOCALSUP,
+        'train',
         CONFIGS[method],
         '--work-dir',
         folder / 'train',
@@ -141,7 +143,8 @@ def test(folder: Path) -> None:
     """
     shutil.rmtree(folder / 'test', ignore_errors=True)
     run(
-        'tools/test.py',
+        *LOCALSUP,
+        'test',
         *find_model(folder),
         '--work-dir',
         folder / 'test',
@@ -203,8 +206,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         test(folder)
     print('\n[4/5] Count the memory of a large network')
     run(
-        '-m',
-        'localsup_mm.cli.main',
+        *LOCALSUP,
         'compare',
         *LARGE_CONFIGS,
         '--fake',
