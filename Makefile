@@ -23,9 +23,10 @@ test: env  ## Run the tests and docstring examples, the slow ones left out
 test-all: env  ## Run all tests and docstring examples
 	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules $(ARGS)
 
-lint: env  ## Check style, docstrings and format
+lint: env  ## Check style, docstrings, format and types
 	$(PYTHON_ENV) -m ruff check .
 	$(PYTHON_ENV) -m ruff format --check .
+	$(PYTHON_ENV) -m mypy
 
 clean:  ## Remove .venv and build leftovers (work_dirs and data stay)
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache

@@ -105,17 +105,23 @@ class GridRunner:
         record = read_record(run)
         if record is None or not record['finished']:
             return None
+        return self._add_curve(run, record)
+
+    def _add_curve(self, run: Path, record: dict) -> dict[str, Any]:
         if record.get('metric') != self.metric:
             curve = read_curve(run, self.metric)
             record.update(metric=self.metric, curve=curve)
             record['final'] = list(curve.values())[-1]
         return record
 
-    def train(self, cell: Cell) -> None:
+    def train(self, cell: Cell) -> dict[str, Any]:
         """Train a cell to its end, and write its record.
 
         Args:
             cell (Cell): The training.
+
+        Returns:
+            dict: The record, see :meth:`read`.
 
         Raises:
             RuntimeError: If the training fails; with the end of its log.
@@ -143,7 +149,8 @@ class GridRunner:
         record['seconds_per_iteration'] = read_seconds(run)
         write_record(run, record)
         # the metric may be mistaken: the training is not in vain
-        write_record(run, self.read(cell))
+        write_record(run, self._add_curve(run, record))
+        return record
 
     def run(
         self, cells: Sequence[Cell]
@@ -160,11 +167,11 @@ class GridRunner:
         for i, cell in enumerate(cells, 1):
             title = f'[{i}/{len(cells)}] {cell.name}, seed {cell.seed}'
             begin = time.monotonic()
-            if self.read(cell) is None:
+            record = self.read(cell)
+            if record is None:
                 run = self.work_dir / cell.folder
                 print(f'{title}: log {run}/train.log', flush=True)
-                self.train(cell)
-            record = self.read(cell)
+                record = self.train(cell)
             print(
                 f'{title}: {self.metric} {record["final"]:.2f} '
                 f'({time.monotonic() - begin:.0f} s)',

@@ -80,8 +80,11 @@ def make_accuracy_table(
     for name in settings:
         runs = records.get(name, {})
         finals = [_find_final(grid, runs.get(seed)) for seed in seeds]
-        times = [run.get('seconds_per_iteration') for run in runs.values()]
-        times = [seconds for seconds in times if seconds is not None]
+        times: list[float] = [
+            run['seconds_per_iteration']
+            for run in runs.values()
+            if run.get('seconds_per_iteration') is not None
+        ]
         row = [name, *map(_round, finals), *_summarize(finals)]
         if costs:
             row += _format_costs(costs[name])

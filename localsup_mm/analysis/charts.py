@@ -69,8 +69,8 @@ def find_pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
         >>> find_pareto_front(dict(a=(1, 3), b=(2, 1), c=(2, 2), d=(3, 1)))
         ['a', 'b']
     """
-    front = []
-    for name in sorted(points, key=points.get):
+    front: list[str] = []
+    for name in sorted(points, key=points.__getitem__):
         if not front or points[name][1] < points[front[-1]][1]:
             front.append(name)
     return front

@@ -94,7 +94,8 @@ def read_grid(
         ValueError: If there are several grid files, one has unknown keys,
             or two settings have one name.
     """
-    content, folder = {'rows': [{'config': path} for path in paths]}, None
+    content: dict[str, Any] = {'rows': [{'config': path} for path in paths]}
+    folder = None
     name = 'accuracy'
     if any(Path(path).suffix in ('.yml', '.yaml') for path in paths):
         if len(paths) > 1:
@@ -112,7 +113,7 @@ def read_grid(
     ]
     _check_names([name for name, _, _ in settings])
     if seeds is None:
-        seeds = content.get('seeds', [0, 1, 2])
+        seeds = content.get('seeds') or (0, 1, 2)
     return Grid(
         name,
         [Cell(*setting, seed) for seed in seeds for setting in settings],

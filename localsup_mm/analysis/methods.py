@@ -122,7 +122,7 @@ def prepare_config(
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     preprocessor = cfg.model.get('data_preprocessor') or {}
     if size is not None and 'size' in preprocessor:
-        preprocessor.size = size
+        preprocessor['size'] = size
 
 
 def name_method(cfg: Config) -> str:
@@ -233,7 +233,7 @@ def _has_decoders(cfg: Config) -> bool:
 def _without_decoders(cfg: Config) -> Config:
     cfg = copy.deepcopy(cfg)
     for rule in _list_rules(cfg):
-        rule.decoder = None
+        rule['decoder'] = None
     return cfg
 
 

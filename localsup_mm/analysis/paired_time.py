@@ -22,7 +22,7 @@ def time_in_turns(
     Returns:
         dict[str, list[float]]: Seconds, one a round.
     """
-    seconds = {name: [] for name in steps}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
     shown = time.monotonic()
     for i in range(num_rounds):
         for name in list(steps) if i % 2 == 0 else reversed(steps):
@@ -54,4 +54,5 @@ def ratio_quartiles(
         tuple[float, float, float]: Lower quartile, median, upper quartile.
     """
     ratios = [a / b for a, b in zip(seconds, reference, strict=True)]
-    return tuple(statistics.quantiles(ratios, n=4, method='inclusive'))
+    low, median, high = statistics.quantiles(ratios, n=4, method='inclusive')
+    return low, median, high

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Optional
+from typing import Any, Optional
 
 from ..version import __version__
 
@@ -72,7 +72,8 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         argparse.ArgumentParser: What reads the words after the command.
     """
     module = _import_command(command)
-    description, _, example = inspect.getdoc(module).partition('\n\n')
+    text = inspect.cleandoc(module.__doc__ or '')
+    description, _, example = text.partition('\n\n')
     parser = argparse.ArgumentParser(
         prog=f'localsup {command}',
         description=description,
@@ -107,7 +108,7 @@ def _make_main_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _import_command(name: str) -> object:
+def _import_command(name: str) -> Any:
     return import_module(f'{__package__}.{name}')
 
 

@@ -83,8 +83,8 @@ def read_training(path: str) -> Config:
 def _read_host_config(path: str) -> Config:
     try:
         # a file of the same name, after which the Runner names its copy
-        with TemporaryDirectory() as folder:
-            file = Path(folder, path.rpartition('/')[2])
+        with TemporaryDirectory() as temporary:
+            file = Path(temporary, path.rpartition('/')[2])
             file.write_text(f'_base_ = [{path!r}]')
             return Config.fromfile(file)
     except (FileNotFoundError, ValueError):

@@ -103,7 +103,7 @@ def strip_checkpoint(
 
 
 def _drop_aux_nets(state_dict: Mapping[str, Any]) -> OrderedDict:
-    kept = OrderedDict(
+    kept: Any = OrderedDict(
         # a copy, since a view would be saved with all it is a view of
         (key, value.detach().clone() if isinstance(value, Tensor) else value)
         for key, value in state_dict.items()
