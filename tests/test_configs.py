@@ -173,9 +173,9 @@ def test_greedy_is_infopro_without_its_decoder():
     assert greedy == infopro
 
 
-def readme_block(word):
-    """The Python of the README that has a word."""
-    text = (CONFIGS.parent / 'README.md').read_text()
+def readme_block(word, page='README.md'):
+    """The Python of a page that has a word."""
+    text = (CONFIGS.parent / page).read_text()
     blocks = [b.split('```')[0] for b in text.split('```python\n')[1:]]
     (block,) = [block for block in blocks if word in block]
     return block
@@ -193,9 +193,10 @@ def test_config_of_the_readme(tmp_path):
 
 
 def test_published_settings_of_the_readme(tmp_path):
-    block = readme_block('dict(num_local_modules')
     path = tmp_path / 'mine.py'
-    path.write_text(block.replace("'configs/", f"'{CONFIGS}/"))
+    path.write_text(
+        readme_block('dict(num_local_modules', 'configs/README.md')
+    )
     model = MODELS.build(Config.fromfile(path).model.backbone)
     assert len(model.local_supervision.local_modules) == 15
 
@@ -204,7 +205,7 @@ def test_auto_of_the_readme(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(
         f"_base_ = ['{CONFIGS}/e2e/deeplabv3_r18_cityscapes.py']\n"
-        + readme_block("'auto'")
+        + readme_block("'auto'", 'configs/README.md')
         + "model = dict(backbone=dict(_delete_=True, type='LocalBackbone', "
         'backbone=_base_.model.backbone, local_modules=local_modules))\n'
     )
