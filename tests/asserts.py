@@ -29,6 +29,34 @@ def wrap(
     )
 
 
+def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {
+        n: p.grad for n, p in model.named_parameters() if p.grad is not None
+    }
+
+
+def assert_equal(found: dict, expected: dict) -> None:
+    """The same tensors under the same names, bit by bit."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+
+
+def assert_close(
+    found: dict, expected: dict, rtol: float = 1e-4, atol: float = 1e-6
+) -> None:
+    """The same but for sums in another order."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name],
+            value,
+            rtol=rtol,
+            atol=atol,
+            msg=lambda m, n=name: f'{n}: {m}',
+        )
+
+
 class NoStep(torch.optim.SGD):
     """Keeps the gradients for a look at them."""
 
@@ -119,19 +147,7 @@ def assert_matches_joint_backward(case: Case) -> None:
     model = build_model(case)
     expected = oracle_gradients(model)
     train_step(model, LocalOptimWrapper(optimizer=NoStep(model)))
-    found = {
-        n: p.grad for n, p in model.named_parameters() if p.grad is not None
-    }
-    assert found.keys() == expected.keys()
-    for name, grad in expected.items():
-        # the same products, summed by the engine in another order
-        torch.testing.assert_close(
-            found[name],
-            grad,
-            rtol=1e-4,
-            atol=1e-6,
-            msg=lambda m, n=name: f'{n}: {m}',
-        )
+    assert_close(gradients(model), expected)
 
 
 def assert_all_learn(case: Case) -> None:

@@ -15,6 +15,7 @@ from mmengine.config import ConfigDict
 from mmengine.model import BaseModel, BaseModule
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
+from tiny_detector import read_narrow_model
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -306,148 +307,11 @@ FROZEN_RESNET = dict(
     frozen_stages=1,
     norm_eval=True,
 )
-RPN_TRAINING = dict(
-    assigner=dict(
-        type='MaxIoUAssigner',
-        pos_iou_thr=0.7,
-        neg_iou_thr=0.3,
-        min_pos_iou=0.3,
-    ),
-    sampler=dict(
-        type='RandomSampler',
-        num=32,
-        pos_fraction=0.5,
-        add_gt_as_proposals=False,
-    ),
-    allowed_border=-1,
-    pos_weight=-1,
-    debug=False,
-)
-RCNN_TRAINING = dict(
-    assigner=dict(
-        type='MaxIoUAssigner',
-        pos_iou_thr=0.5,
-        neg_iou_thr=0.5,
-        min_pos_iou=0.5,
-    ),
-    sampler=dict(
-        type='RandomSampler',
-        num=16,
-        pos_fraction=0.25,
-        add_gt_as_proposals=True,
-    ),
-    mask_size=28,
-    pos_weight=-1,
-    debug=False,
-)
-RETINANET = dict(
-    type='mmdet.RetinaNet',
-    neck=dict(
-        type='FPN',
-        in_channels=[8, 16, 32, 64],
-        out_channels=8,
-        start_level=1,
-        add_extra_convs='on_input',
-        num_outs=4,
-    ),
-    bbox_head=dict(
-        type='RetinaHead',
-        num_classes=3,
-        in_channels=8,
-        feat_channels=8,
-        stacked_convs=1,
-        anchor_generator=dict(
-            type='AnchorGenerator',
-            octave_base_scale=4,
-            scales_per_octave=1,
-            ratios=[1.0],
-            strides=[8, 16, 32, 64],
-        ),
-    ),
-    train_cfg=dict(
-        assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4),
-        sampler=dict(type='PseudoSampler'),
-        allowed_border=-1,
-        pos_weight=-1,
-        debug=False,
-    ),
-    test_cfg=dict(
-        nms_pre=100,
-        min_bbox_size=0,
-        score_thr=0.0,
-        nms=dict(type='nms', iou_threshold=0.5),
-        max_per_img=10,
-    ),
-)
-MASK_RCNN = dict(
-    type='mmdet.MaskRCNN',
-    neck=dict(
-        type='FPN', in_channels=[12, 24, 48, 96], out_channels=8, num_outs=5
-    ),
-    rpn_head=dict(
-        type='RPNHead',
-        in_channels=8,
-        feat_channels=8,
-        anchor_generator=dict(
-            type='AnchorGenerator',
-            scales=[8],
-            ratios=[0.5, 1.0, 2.0],
-            strides=[4, 8, 16, 32, 64],
-        ),
-    ),
-    roi_head=dict(
-        type='StandardRoIHead',
-        bbox_roi_extractor=dict(
-            type='SingleRoIExtractor',
-            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-            out_channels=8,
-            featmap_strides=[4, 8, 16, 32],
-        ),
-        bbox_head=dict(
-            type='Shared2FCBBoxHead',
-            in_channels=8,
-            fc_out_channels=16,
-            roi_feat_size=7,
-            num_classes=3,
-        ),
-        mask_roi_extractor=dict(
-            type='SingleRoIExtractor',
-            roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
-            out_channels=8,
-            featmap_strides=[4, 8, 16, 32],
-        ),
-        mask_head=dict(
-            type='FCNMaskHead',
-            num_convs=1,
-            in_channels=8,
-            conv_out_channels=8,
-            num_classes=3,
-        ),
-    ),
-    train_cfg=dict(
-        rpn=RPN_TRAINING,
-        rpn_proposal=dict(
-            nms_pre=50,
-            max_per_img=20,
-            nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0,
-        ),
-        rcnn=RCNN_TRAINING,
-    ),
-    test_cfg=dict(
-        rpn=dict(
-            nms_pre=50,
-            max_per_img=20,
-            nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0,
-        ),
-        rcnn=dict(
-            score_thr=0.0,
-            nms=dict(type='nms', iou_threshold=0.5),
-            max_per_img=10,
-            mask_thr_binary=0.5,
-        ),
-    ),
+TINY_SWIN = dict(
+    type='mmdet.SwinTransformer',
+    embed_dims=12,
+    depths=(2, 2, 2, 2),
+    num_heads=(1, 2, 3, 4),
 )
 DENSE_HEAD = dict(
     type='mmdet.ATSSHead',
@@ -485,23 +349,22 @@ CASES.update(
         FROZEN_RESNET,
         ['layer2.1', 'layer3.1'],
         (1,),
-        model=RETINANET,
+        model=read_narrow_model(
+            'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', FROZEN_RESNET
+        ),
         local_module=dict(
             decoder=DECODER, aux_neck=FPN, aux_head=DENSE_HEAD, pyramid=True
         ),
     ),
     # several heads, no neck; norms behind the stages
     mask_rcnn_swin=Case(
-        dict(
-            type='mmdet.SwinTransformer',
-            embed_dims=12,
-            depths=(2, 2, 2, 2),
-            num_heads=(1, 2, 3, 4),
-        ),
+        TINY_SWIN,
         ['stages.0.blocks.1', 'stages.2.blocks.0'],
         (0, 1),
         ('norm0', 'norm1'),
-        model=MASK_RCNN,
+        model=read_narrow_model(
+            'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', TINY_SWIN, 12
+        ),
         local_module=dict(
             decoder=DECODER,
             aux_head=[

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import set_random_seed
 from PIL import Image
 from processes import ROOT
+from tiny_detector import narrow_detector
 
 from localsup_mm.analysis import (
     TrainingRun,
@@ -71,19 +72,6 @@ model = dict(
     neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
     bbox_head=dict(in_channels=16, feat_channels=16, num_classes=3))
 optim_wrapper = dict(type='LocalOptimWrapper')
-"""
-MASK_RCNN = """
-_base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py']
-model = dict(
-    backbone=dict(depth=18, base_channels=8, stem_channels=8),
-    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
-    rpn_head=dict(in_channels=16, feat_channels=16),
-    roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=16),
-        bbox_head=dict(in_channels=16, fc_out_channels=16),
-        mask_roi_extractor=dict(out_channels=16),
-        mask_head=dict(
-            num_convs=1, in_channels=16, conv_out_channels=16)))
 """
 
 
@@ -280,8 +268,12 @@ def test_amp_on_fake_tensors(write):
         assert mixed[name]['peak_memory'] < full[name]['peak_memory']
 
 
-def test_instance_segmentation(write):
-    path = write(MASK_RCNN)
+def test_instance_segmentation(tmp_path):
+    cfg = read_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+    cfg.model.backbone.depth = 18
+    narrow_detector(cfg)
+    path = str(tmp_path / 'net.py')
+    cfg.dump(path)
     output = compare(path, '--size', '64x96', '--batch', '1', '--rounds', '0')
     methods = output['methods']
     assert list(methods) == ['e2e', 'with_cp']

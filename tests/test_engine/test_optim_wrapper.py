@@ -4,7 +4,14 @@ import math
 
 import pytest
 import torch
-from asserts import NoStep, oracle_gradients, train_step, wrap
+from asserts import (
+    NoStep,
+    assert_close,
+    gradients,
+    oracle_gradients,
+    train_step,
+    wrap,
+)
 from cases import CASES, build_model, make_batch
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
@@ -15,24 +22,6 @@ from mmengine.runner.activation_checkpointing import (
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
 
 CASE = CASES['resnet_v1c_dilated']
-
-
-def gradients(model):
-    return {
-        n: p.grad for n, p in model.named_parameters() if p.grad is not None
-    }
-
-
-def assert_close(found, expected, rtol=1e-4, atol=1e-6):
-    assert found.keys() == expected.keys()
-    for name, grad in expected.items():
-        torch.testing.assert_close(
-            found[name],
-            grad,
-            rtol=rtol,
-            atol=atol,
-            msg=lambda m, n=name: f'{n}: {m}',
-        )
 
 
 def test_accumulation_counts_an_iteration_once():

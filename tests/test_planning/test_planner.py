@@ -12,6 +12,7 @@ from cases import CASES, build_model
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from processes import ROOT
+from tiny_detector import narrow_detector
 
 from localsup_mm.hosts import find_host
 from localsup_mm.metering import format_bytes, parse_bytes
@@ -33,25 +34,15 @@ SMALL_SWIN = {
     'model.auxiliary_head.channels': 32,
 }
 MASK_RCNN = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
-SMALL_MASK_RCNN = {
-    'model.backbone.depth': 18,
-    'model.neck.in_channels': (64, 128, 256, 512),
-    'model.neck.out_channels': 32,
-    'model.rpn_head.in_channels': 32,
-    'model.rpn_head.feat_channels': 32,
-    'model.roi_head.bbox_roi_extractor.out_channels': 32,
-    'model.roi_head.mask_roi_extractor.out_channels': 32,
-    'model.roi_head.bbox_head.in_channels': 32,
-    'model.roi_head.bbox_head.fc_out_channels': 64,
-    'model.roi_head.mask_head.in_channels': 32,
-    'model.roi_head.mask_head.conv_out_channels': 32,
-}
+SMALL_MASK_RCNN = {'model.backbone.depth': 18}
 
 
 @functools.cache
 def _read_planner(config, options, **kwargs):
     cfg = Config.fromstring(f'_base_ = [{config!r}]', '.py')
     cfg.merge_from_dict(json.loads(options))
+    if config == MASK_RCNN:
+        narrow_detector(cfg, channels=64)
     workload = read_workload(cfg, **kwargs)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         return make_planner(

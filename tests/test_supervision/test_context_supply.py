@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from asserts import NoStep, oracle_gradients, train_step, wrap
+from asserts import (
+    NoStep,
+    assert_close,
+    assert_equal,
+    gradients,
+    oracle_gradients,
+    train_step,
+    wrap,
+)
 from cases import CASES, CONTEXT_CASES, Case, build_model, make_batch
 from mmengine.hooks import Hook
 from mmengine.registry import MODELS
@@ -80,31 +88,6 @@ def build(mode, boundaries=BOUNDARIES, seed=0, norm='BN', **kwargs):
 def make_images(batch=3, height=20, width=28):
     inputs = torch.rand(batch, 3, height, width) * 255
     return inputs, torch.arange(batch) % 3
-
-
-def gradients(model):
-    return {
-        n: p.grad for n, p in model.named_parameters() if p.grad is not None
-    }
-
-
-def assert_equal(found, expected):
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert torch.equal(found[name], value), name
-
-
-def assert_close(found, expected):
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        # sums in another order
-        torch.testing.assert_close(
-            found[name],
-            value,
-            rtol=1e-4,
-            atol=1e-6,
-            msg=lambda m, n=name: f'{n}: {m}',
-        )
 
 
 def run_by_hand(model, inputs, labels):

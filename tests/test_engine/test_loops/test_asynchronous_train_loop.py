@@ -2,16 +2,13 @@
 
 import copy
 import itertools
-import os
-import socket
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
-from asserts import NoStep, train_step, wrap
+from asserts import NoStep, assert_equal, train_step, wrap
 from cases import CASES, build_model, make_batch
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
@@ -20,6 +17,7 @@ from mmengine.registry import DATASETS, HOOKS
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
+from two_processes import run_two_processes
 
 import localsup_mm.models.backbones  # noqa: F401 - registers CIFARResNet
 from localsup_mm import LocalOptimWrapper, LocalStep
@@ -166,12 +164,6 @@ def make_runner(work_dir, flips=False, **kwargs) -> Runner:
 
 def spy_of(runner: Runner) -> Spy:
     return next(h for h in runner.hooks if isinstance(h, Spy))
-
-
-def assert_equal(found: dict, expected: dict) -> None:
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert torch.equal(found[name], value), name
 
 
 @pytest.fixture(scope='module')
@@ -392,18 +384,8 @@ def test_resume_within_an_epoch_is_refused(tmp_path, whole):
         runner.train()
 
 
-def worker(rank: int, port: int, work_dir: str) -> None:
-    torch.set_num_threads(1)
-    os.environ.update(
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-        RANK=str(rank),
-        WORLD_SIZE='2',
-        LOCAL_RANK=str(rank),
-    )
-    dist.init_process_group('gloo', rank=rank, world_size=2)
+def check_training(rank: int, work_dir: str) -> None:
     check_averages(rank)
-
     runner = make_runner(
         work_dir,
         launcher='pytorch',
@@ -421,8 +403,6 @@ def worker(rank: int, port: int, work_dir: str) -> None:
     runner.model = MMDistributedDataParallel(runner.model.module)
     with pytest.raises(TypeError, match='got MMDistributedDataParallel'):
         runner.train_loop.run()
-    dist.barrier()
-    dist.destroy_process_group()
 
 
 def check_averages(rank: int) -> None:
@@ -460,7 +440,4 @@ def step(model, wrapper, batch) -> None:
 
 
 def test_two_processes(tmp_path):
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        port = sock.getsockname()[1]
-    mp.spawn(worker, args=(port, str(tmp_path)), nprocs=2)
+    run_two_processes(check_training, str(tmp_path))

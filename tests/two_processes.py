@@ -1,0 +1,33 @@
+"""A function in two processes that gloo connects."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+
+def run_two_processes(function: Callable, *args: Any) -> None:
+    """Call ``function(rank, *args)`` in each of two processes."""
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        port = sock.getsockname()[1]
+    mp.spawn(_run, args=(port, function, args), nprocs=2)
+
+
+def _run(rank: int, port: int, function: Callable, args: tuple) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+        RANK=str(rank),
+        WORLD_SIZE='2',
+        LOCAL_RANK=str(rank),
+    )
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    function(rank, *args)
+    dist.barrier()
+    dist.destroy_process_group()
