@@ -2,15 +2,16 @@
 
 They stand here and nowhere else, so that a release of torch or mmengine that
 renames one breaks this file alone. Checked with torch 2.4 and 2.12 and with
-mmengine 0.8 and 0.10. One override cannot be moved here:
-``CheckpointHook._save_checkpoint_with_step``, in
-``engine/checkpointing/safe_checkpoint_hook.py``.
+mmengine 0.8 and 0.10. Overrides of private methods cannot be moved here; there
+are ``CheckpointHook._save_checkpoint_with_step`` (``SafeCheckpointHook``),
+``Module._load_from_state_dict`` (``ContextSupply``) and
+``_ParamScheduler._get_value`` (``WarmupCosineLR``).
 """
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
@@ -40,12 +41,14 @@ from torch.utils._pytree import (
 )
 
 __all__ = [
+    'ATTENTION_ON_CPU',
     'BatchNorm',
     'FakeCopyMode',
     'FakeTensor',
     'FakeTensorMode',
     'ParamScheduler',
     'TorchDispatchMode',
+    'copy_layer_versions',
     'dispatch_modes_disabled',
     'find_accumulative_counts',
     'find_storage_key',
@@ -62,6 +65,40 @@ __all__ = [
     'tree_unflatten',
     'unset_fake_temporarily',
 ]
+
+
+_aten = torch.ops.aten
+# attention on a CPU, by the op of a GPU that computes the same
+ATTENTION_ON_CPU = {
+    _aten._scaled_dot_product_flash_attention_for_cpu: (
+        _aten._scaled_dot_product_flash_attention
+    ),
+    _aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        _aten._scaled_dot_product_flash_attention_backward
+    ),
+}
+
+
+def copy_layer_versions(
+    source: Any, target: OrderedDict, is_kept: Callable[[str], bool]
+) -> None:
+    """Give a state dict the versions of layers that another one has.
+
+    By these a host converts old keys when it loads.
+
+    Args:
+        source (Any): State dict; where it has no versions nothing happens.
+        target (OrderedDict): State dict, changed in place.
+        is_kept (Callable): Takes the name of a layer, and tells whether its
+            version is copied.
+    """
+    versions = getattr(source, '_metadata', None)
+    if versions is not None:
+        target._metadata = OrderedDict(  # type: ignore[attr-defined]
+            (name, version)
+            for name, version in versions.items()
+            if is_kept(name)
+        )
 
 
 def is_in_backward() -> bool:

@@ -53,6 +53,20 @@ class ToyBackbone(BaseModule):
 
 
 @MODELS.register_module()
+class FoldingBackbone(nn.Sequential):
+    """It folds pixels into channels before its first conv, as YOLOX does."""
+
+    def __init__(self) -> None:
+        convs = [nn.Conv2d(n, 8, 3, padding=1) for n in (12, 8, 8)]
+        super().__init__(
+            nn.PixelUnshuffle(2),
+            nn.Sequential(convs[0], nn.ReLU()),
+            nn.Sequential(convs[1], nn.ReLU()),
+            convs[2],
+        )
+
+
+@MODELS.register_module()
 class CheckpointedBackbone(BaseModule):
     """Four blocks, by ``num_together`` run again in the backward; 0: none.
 
@@ -128,6 +142,7 @@ CASES = {
     'toy': Case(
         dict(type='ToyBackbone'), ['conv1', 'conv3'], (0, 1), ('norm2',)
     ),
+    'folding': Case(dict(type='FoldingBackbone'), ['1', '2']),
     'resnet_v1c_dilated': Case(
         dict(
             type='mmseg.ResNetV1c',
@@ -384,6 +399,7 @@ CONTEXT_CASES = {
     f'{name}_{mode}': CASES[name]._replace(context_supply=dict(mode=mode))
     for name, mode in [
         ('toy', 'r1e'),
+        ('folding', 'r1e'),
         ('resnet_v1c_dilated', 'r2e'),
         ('resnet_v1d_with_cp', 'r1'),
         ('resnet_mmdet_frozen', 'r1e'),

@@ -2,7 +2,7 @@
 
     python tests/import_graph.py
 
-It prints the rooms from the ground floor up, each with what it imports, and
+It prints the rooms from the top floor down, each with what it imports, and
 fails where an arrow leads back up or modules import each other in a circle.
 ``import_module('...')`` with a literal string counts as an import.
 """
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS = (
     'upstream',
     'errors',
+    'replaced_method',
     'metering',
     'hosts',
     'models',
@@ -95,9 +96,9 @@ def find_arrows_up(graph: dict[str, set[str]]) -> list[str]:
             continue
         for target in targets:
             other = find_room(target)
-            if other in BESIDE:
+            if other == 'version':
                 continue
-            if FLOORS.index(other) > FLOORS.index(room):
+            if other in BESIDE or FLOORS.index(other) > FLOORS.index(room):
                 wrong.append(f'{module} -> {target}')
     return wrong
 

@@ -85,7 +85,7 @@ def check_module_step(rank):
         build_model(CASES['toy']), find_unused_parameters=True
     )
     with pytest.raises(TypeError, match='with step_each_module, but got MMD'):
-        wrapper.prepare_model(plain)
+        wrapper.prepare_once(plain)
 
 
 def check_all(rank):

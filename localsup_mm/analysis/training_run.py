@@ -114,5 +114,5 @@ class PlainCpuAmpOptimWrapper(LocalAmpOptimWrapper):
     mmengine's own wrapper refuses to.
     """
 
-    def prepare_model(self, model: nn.Module) -> None:
+    def prepare_once(self, model: nn.Module) -> None:
         """There are no local modules to check."""

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
 from ..upstream import inner_count_kept
+from .checks.module_step_check import check_model_wrapper
 from .checks.setup_check import check_gradients
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
-from .module_step import check_model_wrapper, check_others, step_module
+from .module_step import check_others, step_module
 from .outside_autocast import outside_autocast
 from .prepare_model import prepare_model
 
@@ -74,7 +75,7 @@ class LocalBackwardMixin(_Base):
         Yields:
             None: For the time of the forward pass.
         """
-        self.prepare_model(model)
+        self.prepare_once(model)
         bare = unwrap_model(model)
         self._local_losses, self._reductions = {}, []
         step = self.make_step(
@@ -85,8 +86,8 @@ class LocalBackwardMixin(_Base):
             yield
             self._check_all_learned(step)
 
-    def prepare_model(self, model: nn.Module) -> None:
-        """Check once that a model can be trained by local losses.
+    def prepare_once(self, model: nn.Module) -> None:
+        """Prepare a model before its first iteration.
 
         Args:
             model (nn.Module): The model, wrapped for distribution or not.
@@ -118,7 +119,7 @@ class LocalBackwardMixin(_Base):
             init_counts (int): Iterations that are done already.
             max_counts (int): Iterations in all.
         """
-        self.prepare_model(model)
+        self.prepare_once(model)
         super().initialize_count_status(model, init_counts, max_counts)
 
     def local_backward(

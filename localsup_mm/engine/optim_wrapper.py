@@ -9,8 +9,8 @@ from mmengine.registry import OPTIM_WRAPPERS
 
 from ..hosts import let_compiled_ops_take_bfloat16
 from ..upstream import set_scale_update
+from .checks.module_step_check import check_settings
 from .local_backward import LocalBackwardMixin
-from .module_step import check_settings
 
 __all__ = ['LocalAmpOptimWrapper', 'LocalOptimWrapper']
 

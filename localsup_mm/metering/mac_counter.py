@@ -2,22 +2,15 @@
 
 from typing import Any, Optional
 
-import torch
 from torch.utils.flop_counter import flop_registry
 from torch.utils.module_tracker import ModuleTracker
 
-from ..upstream import TorchDispatchMode
+from ..upstream import ATTENTION_ON_CPU, TorchDispatchMode
 
-aten = torch.ops.aten
 # torch knows attention on a GPU; on a CPU it has other names
 _FORMULAS = {
     **flop_registry,
-    aten._scaled_dot_product_flash_attention_for_cpu: flop_registry[
-        aten._scaled_dot_product_flash_attention
-    ],
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: flop_registry[
-        aten._scaled_dot_product_flash_attention_backward
-    ],
+    **{cpu: flop_registry[gpu] for cpu, gpu in ATTENTION_ON_CPU.items()},
 }
 
 

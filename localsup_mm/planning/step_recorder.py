@@ -10,8 +10,8 @@ from typing import Any, Optional
 from torch import Tensor, nn
 
 from ..metering import LiveBytes, MacCounter
+from ..replaced_method import replaced_method
 from ..simulation import FakeStep, Workload
-from ..supervision.replaced_method import replaced_method
 from ..tracing import BackboneTrace, Partition
 from .saved_outputs import watching_saved
 from .storages import Storages, count_bytes, find_storages, find_tensors

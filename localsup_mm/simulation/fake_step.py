@@ -14,8 +14,8 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.optim import Optimizer
 
 from ..hosts import adapted_compiled_ops
+from ..replaced_method import replaced_method
 from ..supervision import LocalModule, find_supervised_backbones
-from ..supervision.replaced_method import replaced_method
 from ..upstream import (
     FakeCopyMode,
     FakeTensorMode,

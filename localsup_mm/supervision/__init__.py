@@ -15,7 +15,6 @@ from .local_step import LocalStep
 from .local_supervision import LocalSupervision
 from .normalization import set_normalization
 from .published_settings import LOSS_WEIGHTS, PARTITIONS
-from .replaced_method import replaced_method
 from .state_dict_keys import AUX_NETS, CONTEXT, is_aux_net, is_context_encoder
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
     'lend_step',
     'list_local_modules',
     'local_parameters',
-    'replaced_method',
     'set_normalization',
     'supervise_locally',
     'to_rule',

@@ -1,7 +1,5 @@
 """The encoders that make context of the image and of earlier features."""
 
-import re
-from collections.abc import Mapping
 from typing import Optional
 
 import torch.nn.functional as F
@@ -9,9 +7,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..models.norm import build_norm
-from .state_dict_keys import CONTEXT
 
-__all__ = ['FeatureEncoder', 'ImageEncoder', 'check_encoders']
+__all__ = ['FeatureEncoder', 'ImageEncoder']
 
 
 class ImageEncoder(BaseModule):
@@ -87,49 +84,3 @@ def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
         # the same to the last bit, faster, and deterministic on a GPU
         return F.avg_pool2d(x, (height // h, width // w))
     return F.adaptive_avg_pool2d(x, size)
-
-
-def check_encoders(
-    own: Mapping[str, Tensor],
-    found: Mapping[str, Tensor],
-    what: str = 'one',
-) -> None:
-    """Check that a checkpoint has a model's context encoders, and no others.
-
-    Args:
-        own (Mapping[str, Tensor]): State dict of the model.
-        found (Mapping[str, Tensor]): That of the checkpoint.
-        what (str): Names the checkpoint in the message. Defaults to 'one'.
-
-    Raises:
-        ValueError: If an encoder is missing, of another shape or surplus.
-    """
-    shapes, others = (
-        {
-            (match[0], key, value.shape)
-            for key, value in state.items()
-            # torch itself fills in a norm's missing num_batches_tracked
-            if (match := _ENCODER.match(key)) and not key.endswith('tracked')
-        }
-        for state in (own, found)
-    )
-    missing = sorted({name for name, *_ in shapes - others})
-    surplus = sorted({name for name, *_ in others - shapes} - {*missing})
-    if missing or surplus:
-        differences = [
-            f'{word} {", ".join(names[:4])}'
-            + (f' and {len(names) - 4} more' if names[4:] else '')
-            for word, names in (
-                ('with no or another', missing),
-                ('with surplus', surplus),
-            )
-            if names
-        ]
-        raise ValueError(
-            '`checkpoint` should have the context encoders of the config, but '
-            f'got {what} {"; ".join(differences)}. Give the config it was '
-            'trained with.'
-        )
-
-
-_ENCODER = re.compile(rf'.*{CONTEXT}\.encoders\.\d+\.\w+')

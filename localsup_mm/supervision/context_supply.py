@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ..tracing import Partition
 from ..upstream import find_version
-from .context_encoders import FeatureEncoder, ImageEncoder, check_encoders
+from .context_encoders import FeatureEncoder, ImageEncoder
 from .context_mode import parse_context_mode
+from .load_state_dict import check_encoders
 from .local_supervision import find_image
 
 __all__ = ['ContextSupply']

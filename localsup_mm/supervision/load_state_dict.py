@@ -1,12 +1,18 @@
 """Loading a checkpoint that has other parts than a supervised backbone."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from .state_dict_keys import is_aux_net, is_context_encoder
+from .state_dict_keys import CONTEXT, is_aux_net, is_context_encoder
 
-__all__ = ['forgive_missing_aux_nets', 'refuse_lost_context']
+__all__ = [
+    'check_encoders',
+    'forgive_missing_aux_nets',
+    'refuse_lost_context',
+]
 
 
 def forgive_missing_aux_nets(
@@ -51,3 +57,49 @@ def refuse_lost_context(
             f'got one with {lost[0]!r} and {len(lost) - 1} more such weights. '
             'Give the config it was trained with.'
         )
+
+
+def check_encoders(
+    own: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
+    what: str = 'one',
+) -> None:
+    """Check that a checkpoint has a model's context encoders, and no others.
+
+    Args:
+        own (Mapping[str, Tensor]): State dict of the model.
+        found (Mapping[str, Tensor]): That of the checkpoint.
+        what (str): Names the checkpoint in the message. Defaults to 'one'.
+
+    Raises:
+        ValueError: If an encoder is missing, of another shape or surplus.
+    """
+    shapes, others = (
+        {
+            (match[0], key, value.shape)
+            for key, value in state.items()
+            # torch itself fills in a norm's missing num_batches_tracked
+            if (match := _ENCODER.match(key)) and not key.endswith('tracked')
+        }
+        for state in (own, found)
+    )
+    missing = sorted({name for name, *_ in shapes - others})
+    surplus = sorted({name for name, *_ in others - shapes} - {*missing})
+    if missing or surplus:
+        differences = [
+            f'{word} {", ".join(names[:4])}'
+            + (f' and {len(names) - 4} more' if names[4:] else '')
+            for word, names in (
+                ('with no or another', missing),
+                ('with surplus', surplus),
+            )
+            if names
+        ]
+        raise ValueError(
+            '`checkpoint` should have the context encoders of the config, but '
+            f'got {what} {"; ".join(differences)}. Give the config it was '
+            'trained with.'
+        )
+
+
+_ENCODER = re.compile(rf'.*{CONTEXT}\.encoders\.\d+\.\w+')

@@ -162,7 +162,7 @@ def test_builds(name, local_modules):
 def test_one_iteration(name):
     cfg = load(name)
     model = build(cfg).train()
-    before = [p.clone() for p in model.parameters()]
+    before = {n: p.clone() for n, p in model.named_parameters()}
     wrapper = OPTIM_WRAPPERS.build(
         dict(
             type=cfg.optim_wrapper.type,
@@ -174,10 +174,9 @@ def test_one_iteration(name):
         data_samples=[DataSample().set_gt_label(i // 2) for i in range(4)],
     )
     assert model.train_step(batch, wrapper)['loss'].isfinite()
-    learned = [
-        not torch.equal(a, b) for a, b in zip(before, model.parameters())
-    ]
-    assert sum(learned) > 0.9 * len(learned)
+    idle = {n for n, p in model.named_parameters() if p.equal(before[n])}
+    # a norm behind a bias takes it off again
+    assert {n for n in idle if not n.endswith('.0.bias')} == set()
 
 
 # parameters and MACs beyond those of the plain network, in %, by hand

@@ -13,7 +13,7 @@ from torch import nn
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
 from localsup_mm.engine import SingleModuleStep
-from localsup_mm.engine.module_step import check_settings
+from localsup_mm.engine.checks.module_step_check import check_settings
 
 EVERY = {**CASES, **CONTEXT_CASES, **CHECKPOINTED_CASES}
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=1e-3)

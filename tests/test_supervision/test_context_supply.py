@@ -837,26 +837,8 @@ def test_drawn_reconstructions_are_of_features_without_context():
         assert a.equal(b)
 
 
-class Focus(nn.Sequential):
-    """It folds pixels into channels before its first conv, as YOLOX does."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(12, 8, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(8, 8, 3, padding=1),
-        )
-
-
 def test_the_image_before_its_pixels_are_folded():
-    net = supervise_locally(
-        Focus(),
-        [dict(boundary='2', aux_head=dict(type='ToyHead'))],
-        context_supply=dict(mode='e'),
-    )
-    assert net.local_supervision.partition.image_channels == 3
-    image = torch.rand(2, 3, 16, 16)
-    assert net.eval()(image).shape == (2, 8, 8, 8)
-    (encoders,) = net.context_supply.encoders
-    assert encoders['image'].narrow[0].in_channels == 3
+    backbone = build_model(CONTEXT_CASES['folding_r1e']).backbone
+    assert backbone.local_supervision.partition.image_channels == 3
+    encoders = backbone.context_supply.encoders
+    assert encoders[0]['image'].narrow[0].in_channels == 3

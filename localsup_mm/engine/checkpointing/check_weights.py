@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ...supervision.context_encoders import check_encoders
+from ...supervision.load_state_dict import check_encoders
 from ...supervision.state_dict_keys import is_aux_net, is_context_encoder
 
 __all__ = ['check_weights']

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...supervision.state_dict_keys import is_aux_net
+from ...upstream import copy_layer_versions
 from .read_checkpoint import read_checkpoint
 
 __all__ = ['export_checkpoint', 'strip_checkpoint']
@@ -103,20 +104,13 @@ def strip_checkpoint(
 
 
 def _drop_aux_nets(state_dict: Mapping[str, Any]) -> OrderedDict:
-    kept: Any = OrderedDict(
+    kept = OrderedDict(
         # a copy, since a view would be saved with all it is a view of
         (key, value.detach().clone() if isinstance(value, Tensor) else value)
         for key, value in state_dict.items()
         if not is_aux_net(key)
     )
-    # versions of layers, by which a host converts old keys when it loads
-    versions = getattr(state_dict, '_metadata', None)
-    if versions is not None:
-        kept._metadata = OrderedDict(
-            (name, version)
-            for name, version in versions.items()
-            if not is_aux_net(f'{name}.')
-        )
+    copy_layer_versions(state_dict, kept, lambda n: not is_aux_net(f'{n}.'))
     return kept
 
 

@@ -70,6 +70,7 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._saved_states: Optional[list] = None
         self._resumed_states: Optional[dict] = None
+        self._states_before_val: Optional[dict] = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn everything but the weights into plain data."""
@@ -113,7 +114,8 @@ class SafeCheckpointHook(CheckpointHook):
 
         The checkpoint of this iteration was written before it.
         """
-        set_random_states(self._states_before_val)
+        if self._states_before_val is not None:
+            set_random_states(self._states_before_val)
 
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict

@@ -12,7 +12,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ...metering import LiveBytes
-from ...supervision.replaced_method import replaced_method
+from ...replaced_method import replaced_method
 
 __all__ = ['PeakMemoryHook']
 

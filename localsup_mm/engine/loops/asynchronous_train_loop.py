@@ -115,7 +115,7 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
 
     def run_epoch(self) -> None:
         """Train an epoch, in its phase."""
-        phase = self._epoch // self.epochs_per_module
+        phase = self.epoch // self.epochs_per_module
         if phase != self._phase:
             self._start(phase)
         super().run_epoch()
@@ -132,9 +132,9 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
         # accumulation ends with the phase
         iters = self.epochs_per_module * len(self.dataloader)
         wrapper.initialize_count_status(
-            self.runner.model, self._iter - phase * iters, iters
+            self.runner.model, self.iter - phase * iters, iters
         )
-        if self._epoch % self.epochs_per_module == 0:
+        if self.epoch % self.epochs_per_module == 0:
             self._start_anew()
         self.runner.logger.info(
             f'Phase {phase + 1} of {self.num_local_modules}: local module '
@@ -202,11 +202,11 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
                 ' got InfiniteSampler. AsynchronousTrainLoop trains by '
                 "epochs: set sampler=dict(type='DefaultSampler')."
             )
-        if self._iter != self._epoch * len(self.dataloader):
+        if self.iter != self.epoch * len(self.dataloader):
             raise ValueError(
                 '`resume` should be from the end of an epoch of '
                 f'{len(self.dataloader)} iterations, but got epoch '
-                f'{self._epoch} and iteration {self._iter}. Save checkpoints '
+                f'{self.epoch} and iteration {self.iter}. Save checkpoints '
                 'by epoch, and resume with the same batch size.'
             )
 

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
+from ...replaced_method import replaced_method
 from ...supervision import LocalStep, LocalSupervision
-from ...supervision.replaced_method import replaced_method
 
 __all__ = ['SingleModuleStep']
 
