@@ -109,7 +109,9 @@ def find_private_names(path):
     for node in ast.walk(ast.parse(path.read_text())):
         is_attribute = isinstance(node, ast.Attribute)
         if is_attribute and is_others(node.attr):
-            yield ast.unparse(node)
+            name = ast.unparse(node)
+            if not name.startswith('argparse.'):  # of Python itself
+                yield name
 
 
 def is_others(name):

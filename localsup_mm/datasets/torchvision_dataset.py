@@ -32,8 +32,8 @@ class TorchvisionDataset(BaseDataset):
 
     Raises:
         ValueError: If the split is unknown or there is no ``data_root``.
-        RuntimeError: If a file is missing or corrupted, and not to be
-            downloaded.
+        RuntimeError: If a file is missing or corrupted and is not to be, or
+            cannot be, downloaded.
     """
 
     SOURCE: type[VisionDataset]
@@ -93,9 +93,9 @@ class TorchvisionDataset(BaseDataset):
     def _read(self, download: bool) -> VisionDataset:
         try:
             return self.SOURCE(self.data_root, self.split, download=download)
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             advice = (
-                'Set download=True, or delete the file and get it yourself.'
+                'Set download=True, or get the files yourself.'
                 if dist.is_main_process()
                 else 'Only the first process downloads: see whether it '
                 'failed, and give each machine the folder.'

@@ -87,7 +87,7 @@ def _read_host_config(path: str) -> Config:
             file = Path(temporary, path.rpartition('/')[2])
             file.write_text(f'_base_ = [{path!r}]')
             return Config.fromfile(file)
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         host, name = path.split('::', 1)
         folder = Path(get_installed_path(host), '.mim', 'configs')
         names = [
@@ -96,8 +96,8 @@ def _read_host_config(path: str) -> Config:
         ]
         if name in names:
             raise
-        closest = get_close_matches(name, names, cutoff=0)
+        closest = get_close_matches(name, names, cutoff=0.3)
         raise ValueError(
             f'`config` should name one that {host} brings, but got {path!r}. '
-            f'Closest: {closest}.'
+            f'Closest: {closest or "none of them"}.'
         ) from None

@@ -120,7 +120,9 @@ class LocalSupervision(BaseModule):
             raise RuntimeError(
                 'LocalBackbone is in training mode but no iteration lent it '
                 "a backward. Set optim_wrapper=dict(type='LocalOptimWrapper')"
-                '; for evaluation call model.eval().'
+                '; in a loop of your own run the forward pass within '
+                'lend_step(net, LocalStep(...)); for evaluation call '
+                'model.eval().'
             )
         self.stepped.clear()
         self.step.begin(backbone, find_image(args, kwargs))
