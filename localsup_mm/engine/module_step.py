@@ -21,7 +21,7 @@ def step_module(
 
     Args:
         optimizer (Optimizer): The optimizer of the whole model.
-        parameters (Collection[nn.Parameter]): Those of the local module.
+        parameters (Collection[nn.Parameter]): The local module's own.
         name (str): Name of the local module, for messages.
 
     Raises:
@@ -54,7 +54,7 @@ def check_others(
 
     Args:
         optimizer (Optimizer): The optimizer of the whole model.
-        parameters (Collection[nn.Parameter]): Those of the local module.
+        parameters (Collection[nn.Parameter]): The local module's own.
         name (str): Name of the local module, for messages.
 
     Raises:

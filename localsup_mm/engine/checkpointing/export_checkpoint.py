@@ -78,7 +78,7 @@ def strip_checkpoint(
     """Keep meta data and network; drop everything else.
 
     Args:
-        checkpoint (dict[str, Any]): As the Runner saves it.
+        checkpoint (dict[str, Any]): A checkpoint of the Runner.
         src (str): Its file, for messages.
 
     Returns:

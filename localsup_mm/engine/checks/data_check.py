@@ -1,4 +1,4 @@
-"""What can be known to be wrong with the data before they are loaded."""
+"""A check of data sets before anything is loaded."""
 
 from collections.abc import Iterator
 from typing import Any
