@@ -29,5 +29,5 @@ lint: env  ## Check style, docstrings, format and types
 	$(PYTHON_ENV) -m mypy
 
 clean:  ## Remove .venv and build leftovers (work_dirs and data stay)
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,8 +15,8 @@ __all__ = ['SetupCheckHook']
 class SetupCheckHook(Hook):
     """Check heads against data set and batches before iteration 0.
 
-    What can be checked from the model alone, the optimizer wrapper checks.
-    Logs where the backbone is cut and what follows for its neck.
+    The optimizer wrapper checks the model itself. This hook also logs where
+    the backbone is cut, and what follows for its neck.
     """
 
     def before_train(self, runner: Runner) -> None:
