@@ -1,14 +1,15 @@
 # `make` lists the targets. A fresh clone needs no other preparation: each
 # target first sees to the environment in .venv (tools/setup_env.sh).
-PYTHON_ENV := .venv/bin/python
+VENV := .venv$(if $(filter 1,$(FLOORS)),-floors)
+PYTHON_ENV := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-all lint clean
+.PHONY: help env demo test test-all test-floors lint clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed 's/:.*  ## /\t/' | \
-		awk -F '\t' '{printf "make %-9s %s\n", $$1, $$2}'
+		awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
 env:  ## Set up .venv, 10 to 20 min the first time (PYTHON=..., CUDA_OPS=1)
 	@bash tools/setup_env.sh
@@ -23,11 +24,15 @@ test: env  ## Run the tests and docstring examples, the slow ones left out
 test-all: env  ## Run all tests and docstring examples
 	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules $(ARGS)
 
+test-floors:  ## Run `make test` with the oldest torch and mmengine allowed
+	$(MAKE) test FLOORS=1
+
 lint: env  ## Check style, docstrings, format and types
 	$(PYTHON_ENV) -m ruff check .
 	$(PYTHON_ENV) -m ruff format --check .
 	$(PYTHON_ENV) -m mypy
 
-clean:  ## Remove .venv and build leftovers (work_dirs and data stay)
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+clean:  ## Remove environments and build leftovers (work_dirs and data stay)
+	rm -rf .venv .venv-floors build dist *.egg-info .pytest_cache .ruff_cache \
+		.mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

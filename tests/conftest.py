@@ -20,3 +20,11 @@ def _deterministic():
     torch.manual_seed(0)
     yield
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture
+def turn_on_activation_checkpointing():
+    """Give mmengine's function of this name, which older releases lack."""
+    return pytest.importorskip(
+        'mmengine.runner.activation_checkpointing'
+    ).turn_on_activation_checkpointing

@@ -15,6 +15,7 @@ from import_graph import (
     find_imports,
     read_graph,
 )
+from mmengine.utils import digit_version
 
 import localsup_mm
 from localsup_mm import upstream
@@ -158,6 +159,14 @@ def test_overridden_private_methods_are_listed():
     for name in found:
         for part in name.split('.'):
             assert part in upstream.__doc__
+
+
+def test_the_floors_are_tested():
+    """`make test-floors` installs the oldest releases that are let in."""
+    pins = (ROOT.parent / 'requirements' / 'floors.txt').read_text()
+    for package, (found, floor) in localsup_mm._FLOORS.items():
+        assert f'\n{package}=={floor} ' in pins
+        assert digit_version(found) >= digit_version(floor)
 
 
 def test_old_torch_is_refused(monkeypatch):

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Set up .venv for this project; `make env`, `make demo` and `make test` call
-# it. Each step may be repeated, so after an interruption just run it again.
+# it, and `make test-floors` for .venv-floors. Each step may be repeated, so after an interruption just run it again.
 #
 # Environment variables:
 #   PYTHON     The Python to make .venv with, 3.10 to 3.12. Default: the first
 #              of python3, python3.12, python3.11, python3.10 that fits.
+#   FLOORS     1 sets up .venv-floors instead, with the oldest releases that
+#              the package works with (requirements/floors.txt).
 #   MAX_JOBS   Files of mmcv compiled at once. Default: the CPU cores, as far
 #              as 2 GiB of free memory each allow.
 #   CUDA_OPS   1 compiles mmcv's CUDA ops as well (needs a GPU and nvcc of
@@ -18,11 +20,13 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV FORCE_CUDA
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
+CUDA_OPS=${CUDA_OPS:-0}
+FLOORS=${FLOORS:-0}
 VENV=$PWD/.venv
+if [ "$FLOORS" = 1 ]; then VENV=$VENV-floors; fi
 LOGS=$VENV/log
 STAMP=$VENV/localsup_mm.stamp
 STEPS=7
-CUDA_OPS=${CUDA_OPS:-0}
 
 # --- messages --------------------------------------------------------------
 step=0
@@ -110,10 +114,19 @@ pip_install() {
 }
 
 # --- the state of things ---------------------------------------------------
+# read_requirements NAME...: the lines of requirements/NAME.txt. With FLOORS=1
+# those of floors.txt come first and replace the others of the same packages.
+read_requirements() {
+    local files=("${@/%/.txt}")
+    if [ "$FLOORS" = 1 ]; then files=(floors.txt "${files[@]}"); fi
+    (cd requirements && awk -F '==' \
+        'FILENAME == "floors.txt" { floors[$1]; print; next }
+        !($1 in floors)' "${files[@]}")
+}
+
 # read_pin NAME: the version that the requirements name.
 read_pin() {
-    sed -n "s/^$1==\([^ ;]*\).*/\1/p" requirements/build.txt \
-        requirements/mminstall.txt
+    read_requirements build mminstall | sed -n "s/^$1==\([^ ;]*\).*/\1/p"
 }
 
 read_venv_version() {
@@ -202,7 +215,7 @@ if [ ! -d "$VENV" ]; then
 fi
 
 # --- 2 ---------------------------------------------------------------------
-start_step 'Making .venv (seconds)'
+start_step "Making $(basename "$VENV") (seconds)"
 rm -f "$STAMP"
 if [ "$version" != "$(read_venv_version)" ] \
     || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
@@ -212,7 +225,9 @@ export PATH=$VENV/bin:$PATH
 
 # --- 3 ---------------------------------------------------------------------
 start_step "Installing torch $torch (1 to 5 min: a download of about 2.5 GB)"
-pip_install build -r requirements/build.txt
+mkdir -p "$LOGS"
+read_requirements build >"$LOGS/build.txt"
+pip_install build -r "$LOGS/build.txt"
 
 # --- 4 ---------------------------------------------------------------------
 count_jobs() {
@@ -272,9 +287,9 @@ wheel=$(find_wheel)
 
 # --- 5 ---------------------------------------------------------------------
 start_step 'Installing mmseg, mmdet, mmpretrain and the test tools (1 min)'
-grep -v '^mmcv=' requirements/mminstall.txt >"$LOGS/hosts.txt"
-pip_install hosts -r "$LOGS/hosts.txt" -r requirements/optional.txt \
-    -r requirements/tests.txt
+read_requirements mminstall optional tests | grep -v '^mmcv=' \
+    >"$LOGS/hosts.txt"
+pip_install hosts -r "$LOGS/hosts.txt"
 
 # --- 6 ---------------------------------------------------------------------
 start_step 'Installing mmcv and checking the imports (20 s)'
@@ -303,5 +318,5 @@ start_step 'Installing localsup_mm itself, editable (seconds)'
 pip_install localsup_mm --no-deps --no-build-isolation -e .
 
 describe_env >"$STAMP"
-printf 'make env: ready in %d min %d s; . .venv/bin/activate to use it\n' \
-    $((SECONDS / 60)) $((SECONDS % 60))
+printf 'make env: ready in %d min %d s; . %s/bin/activate to use it\n' \
+    $((SECONDS / 60)) $((SECONDS % 60)) "$(basename "$VENV")"

@@ -15,9 +15,6 @@ from asserts import (
 from cases import CASES, build_model, make_batch
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
-from mmengine.runner.activation_checkpointing import (
-    turn_on_activation_checkpointing,
-)
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
 
@@ -126,7 +123,7 @@ def test_nan_names_the_module_and_changes_nothing():
         )
 
 
-def test_unguarded_checkpointing_is_found():
+def test_unguarded_checkpointing_is_found(turn_on_activation_checkpointing):
     """mmengine's activation_checkpointing gives no gradients to a module
     that is fed a detached tensor."""
     model = build_model(CASE)
@@ -137,7 +134,9 @@ def test_unguarded_checkpointing_is_found():
         train_step(model, wrap(model))
 
 
-def test_checkpointing_around_a_boundary_is_found():
+def test_checkpointing_around_a_boundary_is_found(
+    turn_on_activation_checkpointing,
+):
     """Its hook runs in the backward only, where no local loss is due."""
     model = build_model(CASE._replace(boundaries=('layer2.0',)))
     turn_on_activation_checkpointing(model, ['backbone.layer2'])

@@ -104,6 +104,7 @@ class ToyHost(Host):
 CONFIG = """
 default_scope = 'toy_host'
 custom_imports = dict(imports='toy_host')
+env_cfg = dict()  # as in every config of a host; mmengine 0.8 needs it
 model = dict(
     type='ToyModel',
     backbone=dict(type='ToyBackbone'),

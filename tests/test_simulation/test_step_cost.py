@@ -15,8 +15,6 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from torch.distributed._tools.mem_tracker import MemTracker
-from torch.distributed._tools.mod_tracker import ModTracker
 
 from localsup_mm.engine import prepare_model
 from localsup_mm.simulation import FakeStep, Workload, peak_memory
@@ -70,6 +68,8 @@ def test_deeplabv3_r101(method, with_cp, expected):
     ('method', 'expected'), [('e2e', 8.50), ('infopro', 4.96)]
 )
 def test_deeplabv3_r101_by_torchs_tracker(method, expected):
+    # new in torch 2.5
+    tools = pytest.importorskip('torch.distributed._tools.mem_tracker')
     step = FakeStep(Workload(build(method), SHAPE, make_samples, SGD))
     # the tracker cannot hold tensors whose size depends on data: masks
     accuracy = mock.patch(
@@ -79,10 +79,10 @@ def test_deeplabv3_r101_by_torchs_tracker(method, expected):
     # nor does it follow a backward inside a module's forward by module; the
     # totals do not need that
     modules = mock.patch.multiple(
-        ModTracker, __enter__=mock.Mock(), __exit__=mock.Mock()
+        tools.ModTracker, __enter__=mock.Mock(), __exit__=mock.Mock()
     )
     with step.running(), accuracy, modules:
-        tracker = MemTracker()
+        tracker = tools.MemTracker()
         tracker.track_external(step.model, step.optimizer)
         with tracker:
             step.run()

@@ -21,9 +21,6 @@ from cases import CASES, CONTEXT_CASES, Case, build_model, make_batch
 from mmengine.hooks import Hook
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from mmengine.runner.activation_checkpointing import (
-    turn_on_activation_checkpointing,
-)
 from mmengine.runner.checkpoint import load_checkpoint
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -804,7 +801,7 @@ def test_class_token_gets_nothing():
     assert torch.equal(u[:, 1:], h[:, 1:] + context)
 
 
-def test_unguarded_checkpointing_is_refused():
+def test_unguarded_checkpointing_is_refused(turn_on_activation_checkpointing):
     """It runs the boundary inside once more, in the backward."""
     model = build_model(CONTEXT_CASES['resnet_v1c_dilated_r2e'])
     turn_on_activation_checkpointing(model, ['backbone.layer3'])
