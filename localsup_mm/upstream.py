@@ -1,11 +1,11 @@
-"""Private names of torch and mmengine that this package depends on.
+"""Private names of torch and mmengine, and what differs between releases.
 
 They stand here and nowhere else, so that a release of torch or mmengine that
-renames one breaks this file alone. Checked with torch 2.4 and 2.12 and with
-mmengine 0.8 and 0.10. Overrides of private methods cannot be moved here; there
-are ``CheckpointHook._save_checkpoint_with_step`` (``SafeCheckpointHook``),
-``Module._load_from_state_dict`` (``ContextSupply``) and
-``_ParamScheduler._get_value`` (``WarmupCosineLR``).
+renames one breaks this file alone. Checked with torch 2.4.0 and 2.12.1 and
+with mmengine 0.8.3 and 0.10.7. Overrides of private methods cannot be moved
+here; there are ``CheckpointHook._save_checkpoint_with_step``
+(``SafeCheckpointHook``), ``Module._load_from_state_dict``
+(``ContextSupply``) and ``_ParamScheduler._get_value`` (``WarmupCosineLR``).
 """
 
 from collections import OrderedDict, defaultdict
@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
 
+import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModule
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
     FakeCopyMode,
@@ -59,6 +61,7 @@ __all__ = [
     'leave_out_of_ddp',
     'let_configs_inherit',
     'set_scale_update',
+    'skips_seen_batches',
     'tree_flatten',
     'tree_leaves',
     'tree_map_only',
@@ -192,6 +195,15 @@ def initialized_by_a_parent(module: BaseModule) -> Iterator[None]:
     finally:
         for child in module.modules():
             del child._params_init_info
+
+
+def skips_seen_batches() -> bool:
+    """Tell whether mmengine's loop over iterations resumes with unseen data.
+
+    Since 0.10.3 it first draws and drops as many batches as the run has seen.
+    Before, a resumed run began with the first batch again.
+    """
+    return digit_version(mmengine.__version__) >= digit_version('0.10.3')
 
 
 def let_configs_inherit(prefix: str, find: Callable[[str], str]) -> None:

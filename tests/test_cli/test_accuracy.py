@@ -247,6 +247,7 @@ def test_configs_without_a_grid(make_config, tmp_path, capsys):
     config = make_config('infopro/deeplabv3_r18_k4_cityscapes.py')
     words = [config, '--work-dir', tmp_path, '--seeds', '3']
     words += ['--cfg-options', 'train_cfg.max_iters=2']
+    words += ['train_cfg.val_interval=2']
     run(*words)
     first = capsys.readouterr().out
     log = next(tmp_path.glob('*_seed3/train.log'))

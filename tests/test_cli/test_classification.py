@@ -35,6 +35,7 @@ randomness = dict(seed=0)
 # mmpretrain alone: none of our types
 STOCK = """
 default_scope = 'mmpretrain'
+env_cfg = dict()
 model = dict(
     type='ImageClassifier',
     backbone=dict(

@@ -16,6 +16,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ...upstream import skips_seen_batches
 from ..random_states import get_random_states, set_random_states
 from .plain_data import to_plain
 
@@ -98,9 +99,14 @@ class SafeCheckpointHook(CheckpointHook):
             return
         loop = runner.train_loop
         if hasattr(loop, 'dataloader_iterator'):
-            # The loop replays the data it has seen first.
+            seen = runner.iter
+            if not skips_seen_batches():
+                for _ in range(seen):
+                    next(loop.dataloader_iterator)
+                seen = 0
+            # otherwise the loop draws the data it has seen first
             loop.dataloader_iterator = _RestoringIterator(
-                loop.dataloader_iterator, runner.iter, states
+                loop.dataloader_iterator, seen, states
             )
         else:
             set_random_states(states)
