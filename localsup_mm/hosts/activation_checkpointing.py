@@ -9,18 +9,18 @@ from torch.autograd import Function
 
 __all__ = [
     'CHECKPOINT_FLAGS',
+    'allow_activation_checkpointing',
     'find_checkpoint_argument',
-    'find_checkpoints',
-    'is_checkpointed',
-    'let_checkpoint',
-    'set_checkpoints',
+    'find_checkpointing_layers',
+    'set_activation_checkpointing',
+    'uses_activation_checkpointing',
 ]
 
 # attributes by which the hosts' layers checkpoint; DenseNet's is the second
 CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')
 
 
-def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
+def find_checkpointing_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """Layers of a model that can checkpoint, each with its flag."""
     return [
         (module, flag)
@@ -30,9 +30,9 @@ def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
     ]
 
 
-def set_checkpoints(model: nn.Module, with_cp: bool) -> None:
+def set_activation_checkpointing(model: nn.Module, with_cp: bool) -> None:
     """Let all layers of a model that can checkpoint do so, or none."""
-    for module, flag in find_checkpoints(model):
+    for module, flag in find_checkpointing_layers(model):
         setattr(module, flag, with_cp)
 
 
@@ -62,12 +62,14 @@ def find_checkpoint_argument(backbone: nn.Module) -> str:
     )
 
 
-def is_checkpointed(model: nn.Module) -> bool:
+def uses_activation_checkpointing(model: nn.Module) -> bool:
     """Whether a layer of a model checkpoints."""
-    return any(getattr(m, flag) for m, flag in find_checkpoints(model))
+    return any(
+        getattr(m, flag) for m, flag in find_checkpointing_layers(model)
+    )
 
 
-def let_checkpoint(h: Tensor) -> Tensor:
+def allow_activation_checkpointing(h: Tensor) -> Tensor:
     """Let the layer behind a boundary checkpoint.
 
     The hosts' layers do so where their input requires a gradient, which a

@@ -9,7 +9,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from ..engine import prepare_model
-from ..hosts import find_checkpoint_argument, set_checkpoints
+from ..hosts import find_checkpoint_argument, set_activation_checkpointing
 
 __all__ = ['build_host_model', 'drop_pretrained']
 
@@ -49,7 +49,7 @@ def build_host_model(
             backbone[find_checkpoint_argument(model.backbone)] = True
             model = MODELS.build(model_cfg)
     if with_cp is False:
-        set_checkpoints(model, False)
+        set_activation_checkpointing(model, False)
     model = revert_sync_batchnorm(model)
     if is_wrapped and is_local:
         prepare_model(model)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..hosts import adapted_compiled_ops, find_checkpoints
+from ..hosts import adapted_compiled_ops, find_checkpointing_layers
 from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
 from .backbone_trace import BackboneTrace
 from .module_call import TRACED_BATCH, ModuleCall
@@ -86,7 +86,7 @@ def _trace(
     # Reentrant checkpointing would hide its inside from the graph.
     checkpointed = [
         (module, flag)
-        for module, flag in find_checkpoints(backbone)
+        for module, flag in find_checkpointing_layers(backbone)
         if getattr(module, flag)
     ]
     handles = []
