@@ -1,4 +1,4 @@
-"""Activation checkpoints in the layers of hosts."""
+"""Activation checkpointing in the layers of hosts."""
 
 from inspect import signature
 from typing import Any
@@ -21,7 +21,7 @@ CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')
 
 
 def find_checkpointing_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Layers of a model that can checkpoint, each with its flag."""
+    """Find the layers that can checkpoint activations, and their flags."""
     return [
         (module, flag)
         for module in model.modules()
@@ -31,22 +31,22 @@ def find_checkpointing_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
 
 
 def set_activation_checkpointing(model: nn.Module, with_cp: bool) -> None:
-    """Let all layers of a model that can checkpoint do so, or none."""
+    """Turn activation checkpointing on or off in all layers that have it."""
     for module, flag in find_checkpointing_layers(model):
         setattr(module, flag, with_cp)
 
 
 def find_checkpoint_argument(backbone: nn.Module) -> str:
-    """Name the argument by which a host's backbone is told to checkpoint.
+    """Name the argument of a backbone for activation checkpointing.
 
     Args:
-        backbone (nn.Module): Of a host.
+        backbone (nn.Module): A backbone of a host.
 
     Returns:
-        str: E.g. ``'with_cp'``.
+        str: The name, e.g. ``'with_cp'``.
 
     Raises:
-        ValueError: If it has none.
+        ValueError: If the backbone has no such argument.
     """
     arguments = {
         name
@@ -63,14 +63,14 @@ def find_checkpoint_argument(backbone: nn.Module) -> str:
 
 
 def uses_activation_checkpointing(model: nn.Module) -> bool:
-    """Whether a layer of a model checkpoints."""
+    """Tell whether a layer of a model checkpoints its activations."""
     return any(
         getattr(m, flag) for m, flag in find_checkpointing_layers(model)
     )
 
 
 def allow_activation_checkpointing(h: Tensor) -> Tensor:
-    """Let the layer behind a boundary checkpoint.
+    """Let the layer behind a boundary checkpoint its activations.
 
     The hosts' layers do so where their input requires a gradient, which a
     detached one does not: their activations would be kept.
@@ -79,13 +79,14 @@ def allow_activation_checkpointing(h: Tensor) -> Tensor:
         h (Tensor): Detached features.
 
     Returns:
-        Tensor: The same, seemingly in need of a gradient. It leads nowhere.
+        Tensor: The same features. They seem to require a gradient, which
+        leads nowhere.
     """
     return _DeadEnd.apply(h, torch.empty(0, requires_grad=True))
 
 
 class _DeadEnd(Function):
-    """Takes a gradient and hands none on."""
+    """A function whose backward takes a gradient and hands none on."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, anchor: Tensor) -> Tensor:

@@ -21,8 +21,9 @@ def build_host_model(
 
     Args:
         cfg (Config): The config of a training; it is not changed.
-        with_cp (bool, optional): Whether the backbone is told to checkpoint;
-            if not, no layer does. Defaults to None: as the config says.
+        with_cp (bool, optional): Whether the backbone uses activation
+            checkpointing; if not, no layer does. Defaults to None: the
+            config decides.
         is_local (bool): Whether to keep its local modules, if it has some.
             Defaults to True.
 
@@ -31,7 +32,7 @@ def build_host_model(
         norm.
 
     Raises:
-        ValueError: If the backbone cannot be told to checkpoint.
+        ValueError: If the backbone has no activation checkpointing.
     """
     model_cfg = copy.deepcopy(cfg.model)
     drop_pretrained(model_cfg)

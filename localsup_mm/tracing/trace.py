@@ -1,4 +1,4 @@
-"""Tracing a backbone by one forward pass on fake tensors."""
+"""A trace of a backbone by one forward pass on fake tensors."""
 
 from typing import Optional
 
@@ -19,9 +19,9 @@ def trace_backbone(
 ) -> BackboneTrace:
     """Find where a backbone can be cut, without running it for real.
 
-    One forward pass in training mode under ``FakeTensorMode``: shapes and
-    the autograd graph are those of a real pass, but no memory is taken and
-    no parameter, buffer or random state changes.
+    It runs one forward pass in training mode under ``FakeTensorMode``: shapes
+    and the autograd graph are those of a real pass, but no memory is taken
+    and no parameter, buffer or random state changes.
 
     Args:
         backbone (nn.Module): Any module from an image to one or several
