@@ -1,7 +1,7 @@
-"""What pyproject.toml cannot say: where a wheel has configs and tools.
+"""The part of packaging that pyproject.toml cannot say: ``.mim``.
 
-OpenMMLab looks for them in ``localsup_mm/.mim``. A clone, and an editable
-install of it, has them at its top.
+OpenMMLab looks for configs and tools in ``localsup_mm/.mim``. A clone, and an
+editable install of it, has them at its top.
 """
 
 import shutil
@@ -18,7 +18,7 @@ class BuildWithMim(build_py):
     """Build the package with a copy of configs and tools in it."""
 
     def run(self) -> None:
-        """Build as ever, then copy."""
+        """Build as setuptools does, then copy."""
         super().run()
         if self.editable_mode:
             return

@@ -92,8 +92,8 @@ def copy_layer_versions(
     Args:
         source (Any): State dict; where it has no versions nothing happens.
         target (OrderedDict): State dict, changed in place.
-        is_kept (Callable): Takes the name of a layer, and tells whether its
-            version is copied.
+        is_kept (Callable): Function that takes the name of a layer and tells
+            whether its version is copied.
     """
     versions = getattr(source, '_metadata', None)
     if versions is not None:
@@ -214,9 +214,9 @@ def let_configs_inherit(prefix: str, find: Callable[[str], str]) -> None:
     prefix changes nothing.
 
     Args:
-        prefix (str): How such names begin, e.g. ``'localsup_mm::'``.
-        find (Callable): Returns the path of a name; types of that config are
-            built in its own ``default_scope``.
+        prefix (str): Beginning of such names, e.g. ``'localsup_mm::'``.
+        find (Callable): Function that returns the path of a name; types of
+            that config are built in its own ``default_scope``.
     """
     find_path = Config._get_cfg_path
     if prefix in getattr(find_path, 'prefixes', ()):

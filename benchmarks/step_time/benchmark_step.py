@@ -65,7 +65,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='what else takes turns; none if empty',
     )
     args = parser.parse_args(argv)
-    args.size = parse_image_size(args.size)
+    args.size = parse_image_size(args.size, '--size')
     # a norm on pooled features needs two images, quartiles need two rounds
     for name in ('batch', 'rounds'):
         if getattr(args, name) < 2:

@@ -161,7 +161,7 @@ def read_size(args: argparse.Namespace) -> Optional[tuple[int, int]]:
     Raises:
         ValueError: If it is no size.
     """
-    return None if args.size is None else parse_image_size(args.size)
+    return None if args.size is None else parse_image_size(args.size, '--size')
 
 
 def read_workload_arguments(cfg: Config, args: argparse.Namespace) -> Workload:

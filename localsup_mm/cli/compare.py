@@ -38,7 +38,7 @@ from ..analysis import (
     predict_all,
     read_config,
 )
-from ..hosts import find_checkpoints, find_host
+from ..hosts import find_checkpointing_layers, find_host
 from ..hosts.activation_checkpointing import CHECKPOINT_FLAGS
 from .arguments import add_shared, read_size
 
@@ -161,7 +161,7 @@ def _choose_methods(
 
 def _find_notes(methods: dict[str, Method]) -> dict[str, str]:
     """Say of methods that cannot be measured why they cannot."""
-    if find_checkpoints(build_model(methods['e2e'])):
+    if find_checkpointing_layers(build_model(methods['e2e'])):
         return {}
     flags = ' or '.join(CHECKPOINT_FLAGS)
     return {

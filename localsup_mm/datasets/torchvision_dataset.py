@@ -23,7 +23,7 @@ class TorchvisionDataset(BaseDataset):
 
     Args:
         data_root (str): Folder of the data set.
-        split (str): One of ``SPLITS``. Defaults to 'train'.
+        split (str): Name of the split, one of ``SPLITS``. Defaults to 'train'.
         metainfo (dict, optional): Meta information, e.g. ``classes``.
             Defaults to None.
         download (bool): Whether to download files that are missing or

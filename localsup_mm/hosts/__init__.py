@@ -2,11 +2,11 @@
 
 from . import mmdet, mmpretrain, mmseg  # noqa: F401 - registers them
 from .activation_checkpointing import (
+    allow_activation_checkpointing,
     find_checkpoint_argument,
-    find_checkpoints,
-    is_checkpointed,
-    let_checkpoint,
-    set_checkpoints,
+    find_checkpointing_layers,
+    set_activation_checkpointing,
+    uses_activation_checkpointing,
 )
 from .build import build_part
 from .check_dataset import check_dataset
@@ -31,23 +31,23 @@ __all__ = [
     'METHODS',
     'Host',
     'adapted_compiled_ops',
+    'allow_activation_checkpointing',
     'build_part',
     'check_dataset',
     'compute_head_loss',
     'find_checkpoint_argument',
-    'find_checkpoints',
+    'find_checkpointing_layers',
     'find_head_names',
     'find_host',
     'find_own_config',
-    'is_checkpointed',
-    'let_checkpoint',
     'let_compiled_ops_take_bfloat16',
     'let_configs_inherit_ours',
     'parse_image_size',
     'read_config',
     'read_training',
     'register_host',
-    'set_checkpoints',
+    'set_activation_checkpointing',
     'subsample_labels',
+    'uses_activation_checkpointing',
     'weigh_losses',
 ]

@@ -1,4 +1,4 @@
-"""Activation checkpoints in the layers of hosts."""
+"""Activation checkpointing in the layers of hosts."""
 
 from inspect import signature
 from typing import Any
@@ -9,19 +9,19 @@ from torch.autograd import Function
 
 __all__ = [
     'CHECKPOINT_FLAGS',
+    'allow_activation_checkpointing',
     'find_checkpoint_argument',
-    'find_checkpoints',
-    'is_checkpointed',
-    'let_checkpoint',
-    'set_checkpoints',
+    'find_checkpointing_layers',
+    'set_activation_checkpointing',
+    'uses_activation_checkpointing',
 ]
 
 # attributes by which the hosts' layers checkpoint; DenseNet's is the second
 CHECKPOINT_FLAGS = ('with_cp', 'memory_efficient')
 
 
-def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Layers of a model that can checkpoint, each with its flag."""
+def find_checkpointing_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Find the layers that can checkpoint activations, and their flags."""
     return [
         (module, flag)
         for module in model.modules()
@@ -30,23 +30,23 @@ def find_checkpoints(model: nn.Module) -> list[tuple[nn.Module, str]]:
     ]
 
 
-def set_checkpoints(model: nn.Module, with_cp: bool) -> None:
-    """Let all layers of a model that can checkpoint do so, or none."""
-    for module, flag in find_checkpoints(model):
+def set_activation_checkpointing(model: nn.Module, with_cp: bool) -> None:
+    """Turn activation checkpointing on or off in all layers that have it."""
+    for module, flag in find_checkpointing_layers(model):
         setattr(module, flag, with_cp)
 
 
 def find_checkpoint_argument(backbone: nn.Module) -> str:
-    """Name the argument by which a host's backbone is told to checkpoint.
+    """Name the argument of a backbone for activation checkpointing.
 
     Args:
-        backbone (nn.Module): Of a host.
+        backbone (nn.Module): A backbone of a host.
 
     Returns:
-        str: E.g. ``'with_cp'``.
+        str: The name, e.g. ``'with_cp'``.
 
     Raises:
-        ValueError: If it has none.
+        ValueError: If the backbone has no such argument.
     """
     arguments = {
         name
@@ -62,13 +62,15 @@ def find_checkpoint_argument(backbone: nn.Module) -> str:
     )
 
 
-def is_checkpointed(model: nn.Module) -> bool:
-    """Whether a layer of a model checkpoints."""
-    return any(getattr(m, flag) for m, flag in find_checkpoints(model))
+def uses_activation_checkpointing(model: nn.Module) -> bool:
+    """Tell whether a layer of a model checkpoints its activations."""
+    return any(
+        getattr(m, flag) for m, flag in find_checkpointing_layers(model)
+    )
 
 
-def let_checkpoint(h: Tensor) -> Tensor:
-    """Let the layer behind a boundary checkpoint.
+def allow_activation_checkpointing(h: Tensor) -> Tensor:
+    """Let the layer behind a boundary checkpoint its activations.
 
     The hosts' layers do so where their input requires a gradient, which a
     detached one does not: their activations would be kept.
@@ -77,13 +79,14 @@ def let_checkpoint(h: Tensor) -> Tensor:
         h (Tensor): Detached features.
 
     Returns:
-        Tensor: The same, seemingly in need of a gradient. It leads nowhere.
+        Tensor: The same features. They seem to require a gradient, which
+        leads nowhere.
     """
     return _DeadEnd.apply(h, torch.empty(0, requires_grad=True))
 
 
 class _DeadEnd(Function):
-    """Takes a gradient and hands none on."""
+    """A function whose backward takes a gradient and hands none on."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, anchor: Tensor) -> Tensor:

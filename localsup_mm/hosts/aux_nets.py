@@ -27,12 +27,12 @@ def make_decoder(
 
 
 def narrow(width: int) -> int:
-    """Find the channels of a decoder's last hidden conv, as 12 behind 32.
+    """Find the channels of a decoder's last hidden conv: 12 behind 32.
 
     Args:
         width (int): Channels of the conv before it.
 
     Returns:
-        int: At least 8.
+        int: The channels, at least 8.
     """
     return max(12 * width // 32, 8)

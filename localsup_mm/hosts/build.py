@@ -24,13 +24,13 @@ def build_part(
     Args:
         cfg (dict): Config with a ``type`` of this package, of the current
             default scope or of a host (``'mmseg.FCNHead'``).
-        argument (str): What it is in the config, for messages.
-        in_channels (Sequence[int]): What a part that takes ``in_channels``
-            should have, finest level first; filled in where the config has
-            none: all of them in a part that takes a list, else the last.
-            Defaults to ().
-        strides (Sequence[int]): Of the same levels; filled in for a dense
-            head where the config has none. Defaults to ().
+        argument (str): Name of the part in the config, for messages.
+        in_channels (Sequence[int]): Channels of the features at each level,
+            finest level first. They are filled in where a part takes
+            ``in_channels`` and the config has none: all of them in a part
+            that takes a list, else the last. Defaults to ().
+        strides (Sequence[int]): Strides of the same levels. They are filled
+            in for a dense head where the config has none. Defaults to ().
 
     Returns:
         nn.Module: The part.

@@ -1,4 +1,4 @@
-"""The check of a data set, each as its host does."""
+"""The check of a data set by its host."""
 
 from typing import Optional
 

@@ -29,7 +29,7 @@ def adapted_compiled_ops() -> Iterator[None]:
     nothing to do, and bfloat16 goes through copies in float32.
 
     Yields:
-        None: While they do.
+        None: The ops are adapted until the context ends.
     """
     replaced = _adapt()
     try:

@@ -57,7 +57,7 @@ def check_folders(
     Args:
         dataset (dict): Its config, with ``data_root`` and ``data_prefix``.
         loader (str): The data loader it belongs to, for messages.
-        advice (str): What to do if one lacks. Defaults to setting
+        advice (str): Way out if a folder is missing. Defaults to setting
             ``data_root``.
 
     Raises:

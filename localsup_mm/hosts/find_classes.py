@@ -13,11 +13,11 @@ def find_classes(cfg: Config, names: Iterable[str]) -> int:
 
     Args:
         cfg (Config): The config of a training.
-        names (Iterable[str]): Where the head is in the model's config, e.g.
+        names (Iterable[str]): Places of the head in the model's config, e.g.
             ``'roi_head.bbox_head'``; the first that is there counts.
 
     Returns:
-        int: The number; without a detector's background.
+        int: The number, without a detector's background.
 
     Raises:
         ValueError: If no head says it.

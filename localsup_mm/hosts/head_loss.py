@@ -18,11 +18,11 @@ def compute_head_loss(
 
     Args:
         head (nn.Module): A head of any host or of this package.
-        feats (tuple[Tensor]): What the head takes.
+        feats (tuple[Tensor]): Features, as the head takes them.
         data_samples (Any): Labels of the batch.
 
     Returns:
-        dict: The losses, and what else the head logs.
+        dict: The losses, and other values that the head logs.
     """
     host = _find_owner(head)
     if host is None:
@@ -31,7 +31,7 @@ def compute_head_loss(
 
 
 def _find_owner(head: nn.Module) -> Optional[Host]:
-    """The host whose package has the class of a head, or a base of it.
+    """Find the host whose package has the class of a head, or a base of it.
 
     A head of no host's package is one of the network that is trained.
     """

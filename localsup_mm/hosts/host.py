@@ -1,4 +1,4 @@
-"""What the package asks of a library of networks."""
+"""The interface between this package and a library of networks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -35,14 +35,14 @@ class Host(ABC):
     Attributes:
         scope (str): Name of its Python package, and ``default_scope`` of its
             configs.
-        distribution (str, optional): What pip calls it, for the message
-            where it is not installed. Defaults to None: it cannot lack.
+        distribution (str, optional): Its name for pip, for the message where
+            it is not installed. Defaults to None: it is always there.
         head_names (Collection[str]): Names of the submodules of its models
             whose ``num_classes`` is that of the data set. Defaults to
             ``('head',)``.
-        result_heads (Collection[str]): Where in a model's config the head is
-            whose ``num_classes`` is that of the task, the first one that is
-            there. Defaults to ``('head',)``.
+        result_heads (Collection[str]): Places in a model's config of the head
+            whose ``num_classes`` is that of the task. The first that is
+            there counts. Defaults to ``('head',)``.
         label_maps (Collection[str]): Fields of its data samples with
             ``data`` of a class for each pixel, ``(1, H, W)``. Defaults to
             ().
@@ -73,7 +73,7 @@ class Host(ABC):
             size (tuple[int, int]): H and W of the image, in pixels.
 
         Returns:
-            Any: What its heads take for one image.
+            Any: The image's labels, as heads of this host take them.
         """
 
     @abstractmethod
@@ -83,8 +83,8 @@ class Host(ABC):
         """Make a cheap decoder and aux head for its task.
 
         Args:
-            width (int): What their channels are multiples of, 8 to 32.
-            stride (int): The finest stride they work at.
+            width (int): Unit of their channels, 8 to 32.
+            stride (int): The finest stride that they work at, in pixels.
             num_classes (int): Classes of the task.
 
         Returns:
@@ -100,7 +100,7 @@ class Host(ABC):
             shape (Sequence[int]): ``(B, 3, H, W)`` of the images.
 
         Returns:
-            Any: What its models take for the batch.
+            Any: The batch's labels, as models of this host take them.
         """
         size = (shape[2], shape[3])
         return [self.make_data_sample(cfg, size) for _ in range(shape[0])]
@@ -126,7 +126,7 @@ class Host(ABC):
             cfg (Config): The config of a training.
 
         Returns:
-            tuple[int, int]: In pixels.
+            tuple[int, int]: Height and width, in pixels.
 
         Raises:
             ValueError: If the config does not say it.
@@ -144,8 +144,8 @@ class Host(ABC):
 
         Those of one size work at one resolution: features, target and labels
         of a finer one are averaged or subsampled. The largest cost a few
-        percent of a ResNet-50 at each boundary; :class:`Planner` takes the
-        first that the network can afford.
+        percent of a ResNet-50 at each boundary; :func:`choose_aux_nets` takes
+        the first that the network can afford.
 
         Args:
             cfg (Config): The config of a training.
@@ -153,7 +153,8 @@ class Host(ABC):
                 to None: :meth:`find_image_size`.
 
         Returns:
-            list[dict]: From large to small, as :meth:`make_aux_net`.
+            list[dict]: Aux nets as :meth:`make_aux_net` makes them, from
+            large to small.
 
         Raises:
             ValueError: If the number of classes is unknown.
@@ -185,7 +186,7 @@ class Host(ABC):
         """
         if method == 'dgl':
             raise ValueError(
-                "`--method` should be 'infopro', 'greedy' or 'contsup' for "
+                "`method` should be 'infopro', 'greedy' or 'contsup' for "
                 f"{self.scope}, but got 'dgl', whose aux nets classify "
                 'images. Choose one of those.'
             )
@@ -206,11 +207,11 @@ class Host(ABC):
 
         Args:
             head (nn.Module): One of its heads.
-            feats (tuple[Tensor]): What the head takes.
+            feats (tuple[Tensor]): Features, as the head takes them.
             data_samples (Any): Labels of the batch.
 
         Returns:
-            dict: The losses, and what else the head logs.
+            dict: The losses, and other values that the head logs.
         """
         return head.loss(feats, data_samples)
 
@@ -235,11 +236,11 @@ class Host(ABC):
             out (str): The file to write.
 
         Raises:
-            ValueError: If it is no ``.pkl`` file.
+            ValueError: If ``out`` is no ``.pkl`` file.
         """
         if not out.endswith(('.pkl', '.pickle')):
             raise ValueError(
-                f'`--out` should be a .pkl file, but got {out!r}. '
+                f'`out` should be a .pkl file, but got {out!r}. '
                 'Only segmentation writes a folder of images.'
             )
         dump = dict(type='DumpResults', out_file_path=out)

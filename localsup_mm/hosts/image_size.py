@@ -1,4 +1,4 @@
-"""Height and width of the images that a network is trained on."""
+"""The size of the images that a network is trained on."""
 
 import re
 from collections.abc import Iterator
@@ -9,41 +9,43 @@ from mmengine.config import Config
 __all__ = ['find_image_size', 'find_transforms', 'parse_image_size']
 
 
-def parse_image_size(text: str, option: str = '--size') -> tuple[int, int]:
+def parse_image_size(text: str, argument: str) -> tuple[int, int]:
     """Read a text like ``'512x1024'``.
 
     Args:
         text (str): The text.
-        option (str): Where it was given. Defaults to '--size'.
+        argument (str): Name of the setting, for messages.
 
     Returns:
         tuple[int, int]: Height and width, in pixels.
 
     Raises:
-        ValueError: If it is not of that form.
+        ValueError: If the text is not of that form.
     """
     match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
     if match is None:
         raise ValueError(
-            f'`{option}` should be HxW, but got {text!r}. Write the height '
+            f'`{argument}` should be HxW, but got {text!r}. Write the height '
             'and width in pixels, e.g. 512x1024.'
         )
     return int(match[1]), int(match[2])
 
 
 def find_image_size(cfg: Config) -> tuple[int, int]:
-    """Height and width of the images that a config trains on.
+    """Find height and width of the images that a config trains on.
+
+    The last crop of the training pipeline counts, or the largest size where
+    it does not crop.
 
     Args:
-        cfg (Config): Its training pipeline crops or resizes. The last crop
-            counts; without one the largest size.
+        cfg (Config): The config of a training.
 
     Returns:
-        tuple[int, int]: In pixels, of a landscape image where the ratio of
-        its sides is kept.
+        tuple[int, int]: Height and width, in pixels. The image is in
+        landscape format where the ratio of its sides is kept.
 
     Raises:
-        ValueError: If the pipeline does neither to a known size.
+        ValueError: If the pipeline neither crops nor resizes to a known size.
     """
     crops, resizes, names = [], [], []
     for transform in find_transforms(cfg):
@@ -68,8 +70,8 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
         return max(resizes, key=lambda size: size[0] * size[1])
     raise ValueError(
         '`train_dataloader.dataset.pipeline` should crop or resize to a known '
-        f'size, but got {names}. Give it yourself: --size HxW, or '
-        'input_shape=(B, 3, H, W) of local_modules.'
+        f'size, but got {names}. Give `image_size` yourself (e.g. by --size '
+        'HxW), or input_shape=(B, 3, H, W) of local_modules.'
     )
 
 
@@ -87,7 +89,7 @@ _RESIZES = {
 
 
 def find_transforms(cfg: Config) -> Iterator[dict]:
-    """Transforms of all training pipelines, those inside others included."""
+    """Find the transforms of all training pipelines, at any depth."""
     return _find_typed(cfg.get('train_dataloader', {}).get('dataset', {}))
 
 

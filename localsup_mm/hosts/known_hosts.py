@@ -22,7 +22,7 @@ def register_host(cls: type[Host]) -> type[Host]:
         cls (type[Host]): The host's class.
 
     Returns:
-        type[Host]: The same.
+        type[Host]: The same class.
 
     Example::
 
@@ -42,7 +42,7 @@ def known_hosts() -> dict[str, Host]:
     """List the hosts that are known.
 
     Returns:
-        dict[str, Host]: Each by its scope, in alphabetical order.
+        dict[str, Host]: The hosts by their scopes, in alphabetical order.
     """
     return dict(sorted(_HOSTS.items()))
 

@@ -1,4 +1,4 @@
-"""Where the parts of hosts keep the weights of their losses."""
+"""Weights of losses in the configs of parts of hosts."""
 
 from collections.abc import Sequence
 from typing import Union

@@ -1,4 +1,4 @@
-"""What a data sample says of the size of its image."""
+"""The metainfo of a data sample: the size of its image."""
 
 from typing import Any
 

@@ -53,13 +53,13 @@ class MMPretrain(Host):
         )
 
     def find_first_stride(self, image_size: Sequence[int]) -> int:
-        """Find the finest stride, of small images their own resolution."""
+        """Find the finest stride: 1 for small images, else 4."""
         return 1 if max(image_size) <= _SMALL_IMAGE else 4
 
     def make_default_aux_nets(
         self, cfg: Config, image_size: Optional[Sequence[int]] = None
     ) -> list[dict]:
-        """Make aux nets, of small images those of InfoPro on CIFAR first.
+        """Make aux nets; small images get those of InfoPro on CIFAR first.
 
         Where these cost too much, as in a wide network, those for large
         images at a finer stride follow.

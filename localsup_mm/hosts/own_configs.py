@@ -15,7 +15,7 @@ def find_own_config(name: str) -> str:
     """Find a config that this package brings.
 
     Args:
-        name (str): For instance
+        name (str): Name of the config, for instance
             ``'localsup_mm::infopro/resnet32_k4_softmax_cifar10.py'``.
 
     Returns:

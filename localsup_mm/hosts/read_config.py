@@ -52,7 +52,7 @@ def read_training(path: str) -> Config:
     """Read the config of a training.
 
     Args:
-        path (str): As :func:`read_config`.
+        path (str): A path or a name, as :func:`read_config` takes it.
 
     Returns:
         Config: The whole config.

@@ -18,23 +18,22 @@ _UNITS = {
 }
 
 
-def parse_bytes(size: Union[int, str], argument: str = 'budget') -> int:
+def parse_bytes(size: Union[int, str], argument: str) -> int:
     """Read a size of memory.
 
     Args:
         size (int | str): Bytes, or a number with a unit: ``'8GiB'``,
             ``'500 MiB'``, ``'2.5GB'``.
-        argument (str): Name of the setting, for messages. Defaults to
-            'budget'.
+        argument (str): Name of the setting, for messages.
 
     Returns:
-        int: Bytes.
+        int: The size, in bytes.
 
     Raises:
         ValueError: If it cannot be read, or is not positive.
 
     Example:
-        >>> parse_bytes('1.5GiB')
+        >>> parse_bytes('1.5GiB', 'memory_budget')
         1610612736
     """
     match = re.fullmatch(
@@ -56,11 +55,11 @@ def format_bytes(size: int, round_up: bool = False) -> str:
 
     Args:
         size (int): Bytes.
-        round_up (bool): To one that is not less. Defaults to False: to the
-            nearest.
+        round_up (bool): Whether to round up to a size that is not less.
+            Defaults to False: the size is rounded to the nearest.
 
     Returns:
-        str: In GiB, or in MiB below one tenth of that.
+        str: The size in GiB, or in MiB below one tenth of a GiB.
 
     Example:
         >>> format_bytes(2**31), format_bytes(2**20)

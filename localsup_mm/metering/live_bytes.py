@@ -21,10 +21,10 @@ class LiveBytes(TorchDispatchMode):
     inside of a forward pass.
 
     Args:
-        model (nn.Module, optional): Its parameters, buffers and gradients
-            count from the start. Defaults to None.
-        optimizer (Optimizer, optional): Its state counts from the start,
-            too. Defaults to None.
+        model (nn.Module, optional): Model whose parameters, buffers and
+            gradients count from the start. Defaults to None.
+        optimizer (Optimizer, optional): Optimizer whose state counts from the
+            start, too. Defaults to None.
 
     Attributes:
         current (int): Bytes of the tensors that live now.

@@ -17,14 +17,14 @@ _FORMULAS = {
 class MacCounter(TorchDispatchMode):
     """Count the multiply-accumulates of convs and matrix products.
 
-    Works on any device and on fake tensors. Backwards may run anywhere, in
+    It works on any device and on fake tensors. Backwards may run anywhere, in
     the midst of a forward pass as well; torch's own ``FlopCounterMode``
     tells them apart only by the module.
 
     Attributes:
-        forward (int): Those outside of backwards.
-        total (int): All of them. What checkpointing computes again is in a
-            backward.
+        forward (int): Multiply-accumulates outside of backwards.
+        total (int): All multiply-accumulates. What activation checkpointing
+            computes again is in a backward.
 
     Example:
         >>> x = torch.rand(1, 3, 4, 4, requires_grad=True)

@@ -12,8 +12,8 @@ def build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:
     """Build a norm layer from a config as the hosts write it.
 
     Args:
-        norm_cfg (dict, optional): E.g. ``dict(type='SyncBN')``. None is
-            BatchNorm2d.
+        norm_cfg (dict, optional): Config of the layer, e.g.
+            ``dict(type='SyncBN')``. None is BatchNorm2d.
         channels (int): Channels of the features.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Where to cut a network, for a memory budget or a number of local modules."""
+"""Planner of cuts, for a memory budget or a number of local modules."""
 
 from .find_aux_nets import find_aux_nets
 from .localize import check_end_to_end, localize

@@ -1,4 +1,4 @@
-"""What the aux nets at a boundary cost."""
+"""Memory and compute of the aux nets at a boundary."""
 
 import copy
 from collections.abc import Iterable
@@ -23,14 +23,14 @@ __all__ = ['AuxCost', 'measure_aux_nets', 'measure_everywhere']
 
 @dataclass(frozen=True)
 class AuxCost:
-    """What the aux nets at one boundary need.
+    """Memory and compute of the aux nets at one boundary.
 
     Args:
         parameters (int): Bytes of their trainable parameters.
         static (int): Bytes of parameters and buffers, and of gradients where
             they accumulate.
         gradients (int): Bytes of gradients that a backward leaves.
-        peak (int): The most that lives in their passes, besides ``static``,
+        peak (int): Most bytes that live in their passes, besides ``static``,
             features and batch: activations, gradients of parameters and of
             the features.
         macs (int): Multiply-accumulates of their forward pass.
@@ -52,14 +52,14 @@ def measure_aux_nets(
     out.
 
     Args:
-        workload (Workload): What is trained.
-        boundary (Boundary): Where the aux nets are.
+        workload (Workload): The training that is planned for.
+        boundary (Boundary): The boundary at which the aux nets are.
         aux_nets (dict): ``decoder``, ``aux_neck`` and ``aux_head`` of a
             :class:`LocalModule`.
         features (tuple): Shape and dtype of the features there.
 
     Returns:
-        AuxCost: What they take.
+        AuxCost: Their memory and compute.
     """
     model = workload.model
     local_module = revert_sync_batchnorm(LocalModule(boundary, **aux_nets))
@@ -107,13 +107,13 @@ def measure_everywhere(
     """Measure aux nets at many boundaries, equal ones once.
 
     Args:
-        workload (Workload): What is trained.
+        workload (Workload): The training that is planned for.
         places (Iterable[tuple[Boundary, tuple]]): Boundaries, each with shape
             and dtype of the features there.
         aux_nets (dict): See :func:`measure_aux_nets`.
 
     Returns:
-        list[AuxCost]: One for each of them.
+        list[AuxCost]: The cost at each boundary, in the same order.
     """
     known: dict[tuple, AuxCost] = {}
     costs = []

@@ -1,4 +1,4 @@
-"""Which boundaries are worth planning with."""
+"""The choice of boundaries that are worth planning with."""
 
 from torch import nn
 
@@ -23,7 +23,7 @@ def find_candidates(
     tokens of the image, which have not seen it, and would not train it.
 
     Args:
-        backbone (nn.Module): What was traced.
+        backbone (nn.Module): The backbone that was traced.
         trace (BackboneTrace): Its trace.
 
     Returns:

@@ -23,30 +23,30 @@ def choose_aux_nets(
     """Take the largest aux nets that add little to the forward pass.
 
     Args:
-        workload (Workload): What is trained.
+        workload (Workload): The training that is planned for.
         profile (StepProfile): Its end-to-end iteration.
         boundaries (Sequence[Boundary]): The candidates of the profile.
         sizes (Sequence[dict]): Aux nets from large to small, as
             :func:`expand_local_modules` takes them. The last ones are taken
             if none adds little enough.
-        max_extra_macs (float): What they may add to the network's
-            multiply-accumulates, as a fraction. Defaults to 0.06.
+        max_extra_macs (float): Limit of the multiply-accumulates that they
+            add, as a fraction of the network's. Defaults to 0.06.
         num_local_modules (int): The largest K for whose plan of the lowest
-            memory this has to hold, as for all smaller ones. Defaults to 6.
+            memory this has to hold, and for all smaller ones. Defaults to 6.
 
     Returns:
-        tuple[dict, MemoryModel]: The aux nets, and what any boundaries need
-        with them.
+        tuple[dict, MemoryModel]: The aux nets, and the model of the memory
+        that any boundaries need with them.
     """
     limit = max_extra_macs * profile.macs
     most = min(num_local_modules, len(profile.stretches))
     for aux_nets in sizes:
-        model = _model_memory(workload, profile, boundaries, aux_nets)
+        memory_model = _model_memory(workload, profile, boundaries, aux_nets)
         if len(sizes) == 1 or all(
-            _find_macs(model, k) <= limit for k in range(most, 1, -1)
+            _find_macs(memory_model, k) <= limit for k in range(most, 1, -1)
         ):
             break
-    return aux_nets, model
+    return aux_nets, memory_model
 
 
 def _model_memory(
@@ -62,6 +62,6 @@ def _model_memory(
     return MemoryModel(profile, costs, workload.step_each_module)
 
 
-def _find_macs(model: MemoryModel, num_local_modules: int) -> int:
+def _find_macs(memory_model: MemoryModel, num_local_modules: int) -> int:
     """Find what aux nets add in the plan of the lowest memory."""
-    return keep_lowest(find_choices(model, num_local_modules))[-1].macs
+    return keep_lowest(find_choices(memory_model, num_local_modules))[-1].macs

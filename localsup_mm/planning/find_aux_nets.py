@@ -26,7 +26,7 @@ def find_aux_nets(
         image_size (Sequence[int]): H and W, in pixels.
 
     Returns:
-        dict | list[dict]: As :func:`make_planner` takes them.
+        dict | list[dict]: Aux nets, as :func:`make_planner` takes them.
     """
     rule = to_rule(cfg.model.backbone.get('local_modules'))
     if not rule:

@@ -41,9 +41,9 @@ def localize(
         memory_budget (int | str, optional): See :meth:`Planner.plan`.
             Defaults to None.
         with_cp (bool): Whether the config turns on activation checkpointing
-            inside of local modules. Defaults to False: as ``cfg``.
+            inside of local modules. Defaults to False: ``cfg`` decides.
         batch_size (int, optional): Images on one device. Defaults to None:
-            as ``cfg``.
+            that of ``cfg``.
 
     Returns:
         tuple[dict, Plan]: Settings that differ from ``cfg``, as
@@ -134,7 +134,7 @@ def _replace(base: dict, key: str, value: dict) -> dict:
     """Make a setting take the place of an inherited one.
 
     Args:
-        base (dict): What is inherited.
+        base (dict): The inherited settings.
         key (str): Key of the setting.
         value (dict): The setting.
 

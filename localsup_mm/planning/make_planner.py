@@ -25,7 +25,8 @@ def make_planner(
     minute for a large detector.
 
     Args:
-        workload (Workload): What is trained; its model is plain.
+        workload (Workload): The training that is planned for; its model is
+            plain.
         aux_nets (dict | Sequence[dict]): ``decoder``, ``aux_neck``,
             ``aux_head`` and other arguments of :func:`expand_local_modules`.
             Of several, from large to small, :func:`choose_aux_nets` takes

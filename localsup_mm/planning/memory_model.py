@@ -10,7 +10,7 @@ __all__ = ['MemoryModel']
 
 
 class MemoryModel:
-    """Adds up what an end-to-end iteration and aux nets were seen to take.
+    """A prediction of memory from an end-to-end iteration and aux nets.
 
     Place 0 is the start of the backbone, place i the end of the i-th
     stretch, and place ``end`` that of the last one. Local module (a, b) leads

@@ -9,7 +9,7 @@ __all__ = ['Plan']
 
 @dataclass(frozen=True)
 class Plan:
-    """Where to cut, and what it costs.
+    """A choice of cuts with its costs.
 
     Args:
         boundaries (tuple[str]): The K - 1 boundaries.
@@ -47,7 +47,7 @@ class Plan:
         return (*self.boundaries, 'the heads')[k]
 
     def describe(self) -> str:
-        """Say it in words, on several lines."""
+        """Describe the plan in words, on several lines."""
         k = len(self.boundaries) + 1
         lines = [
             f'{k} local module{"s" if k > 1 else ""}: peak memory '

@@ -27,15 +27,16 @@ _MAX_MEASURED = 5
 
 @dataclass(frozen=True)
 class Planner:
-    """Finds the best boundaries of one network.
+    """A planner that finds the best boundaries of one network.
 
     Memory and compute of any boundaries are predicted by arithmetic; the
     best few are measured on fake tensors, and the best one of those is
     taken. :func:`make_planner` makes a planner from a workload.
 
     Args:
-        workload (Workload): What is trained; its model is plain.
-        memory_model (MemoryModel): It predicts what boundaries need.
+        workload (Workload): The training that is planned for; its model is
+            plain.
+        memory_model (MemoryModel): Model of the memory that boundaries need.
         aux_nets (dict): Arguments of :func:`expand_local_modules` other than
             the boundaries.
         context_supply (dict, optional): See :func:`supervise_locally`.
@@ -104,7 +105,7 @@ class Planner:
             boundaries (Sequence[str]): Names of submodules, in order.
 
         Returns:
-            Plan: The same boundaries, measured.
+            Plan: The same boundaries, with their measured costs.
 
         Raises:
             BoundaryError: If one is no cut; it names the closest.

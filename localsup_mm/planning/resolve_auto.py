@@ -33,7 +33,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         cfg (Config): The whole config, changed in place.
 
     Returns:
-        Plan: What was chosen; None if nothing was open.
+        Plan: The chosen boundaries; None if nothing was open.
 
     Raises:
         ValueError: See :func:`make_planner` and :func:`read_workload`.
@@ -106,7 +106,7 @@ def _check(local_modules: dict) -> None:
         *signature(expand_local_modules).parameters,
         *signature(LocalModule).parameters,
         *CONDITIONS,
-    } - {'options', 'boundary', 'name', 'earlier', 'partition'}
+    } - {'options', 'boundary', 'earlier', 'partition'}
     unknown = sorted(set(local_modules) - known)
     if unknown:
         raise ValueError(

@@ -17,7 +17,7 @@ def watching_saved(backbone: nn.Module) -> Iterator[list[bool]]:
     """See which outputs neck and heads save for their backward.
 
     Args:
-        backbone (nn.Module): It runs once, in a model.
+        backbone (nn.Module): A backbone that runs once, in a model.
 
     Yields:
         list[bool]: Whether they save each output; it is empty until the end.

@@ -1,4 +1,4 @@
-"""Searching the best boundaries."""
+"""The search for the best boundaries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,24 +34,24 @@ class Choice:
 
     @property
     def peak(self) -> int:
-        """Bytes of the iteration, as predicted."""
+        """Predicted bytes of the iteration."""
         return self.busiest + self.static
 
-    def extend(self, model: MemoryModel, place: int) -> 'Choice':
+    def extend(self, memory_model: MemoryModel, place: int) -> 'Choice':
         """Add the local module from the last boundary to a place."""
         start = self.places[-1] if self.places else 0
-        peak = self.gradients + model.module_peak(start, place)
+        peak = self.gradients + memory_model.module_peak(start, place)
         busiest = max(self.busiest, peak)
-        if place == model.end:
+        if place == memory_model.end:
             return Choice(
                 self.places, busiest, self.static, self.gradients, self.macs
             )
-        aux = model.aux_cost(place)
+        aux = memory_model.aux_cost(place)
         return Choice(
             (*self.places, place),
             busiest,
-            self.static + model.aux_static(place),
-            self.gradients + model.aux_gradients(place),
+            self.static + memory_model.aux_static(place),
+            self.gradients + memory_model.aux_gradients(place),
             self.macs + aux.macs,
         )
 
@@ -66,7 +66,7 @@ class Choice:
 
 
 def find_choices(
-    model: MemoryModel, num_local_modules: Optional[int] = None
+    memory_model: MemoryModel, num_local_modules: Optional[int] = None
 ) -> list[Choice]:
     """Find the choices of boundaries that are best in some respect.
 
@@ -76,32 +76,38 @@ def find_choices(
     is worse in nothing does for both: dynamic programming, place by place.
 
     Args:
-        model (MemoryModel): It says what each local module needs.
+        memory_model (MemoryModel): Model of the memory that each local module
+            needs.
         num_local_modules (int, optional): K. Defaults to None: any number.
 
     Returns:
-        list[Choice]: From the lowest peak to the fewest MACs; no other
-        choice has both a lower peak and fewer MACs. Empty if there are not
-        so many places.
+        list[Choice]: Choices from the lowest peak to the fewest MACs; no other
+        choice has both a lower peak and fewer MACs. The list is empty if
+        there are not so many places.
     """
     count = num_local_modules
     # choices by place and, where it matters, by their number of boundaries
-    start = Choice(static=model.profile.static)
+    start = Choice(static=memory_model.profile.static)
     best: dict[tuple[int, int], list[Choice]] = {(0, 0): [start]}
-    for place in range(1, model.end + 1):
+    for place in range(1, memory_model.end + 1):
         found: dict[int, list[Choice]] = {}
         for choices in best.values():
             for choice in choices:
                 cuts = len(choice.places) + 1
                 if count is not None and (
-                    cuts > count or (place == model.end and cuts < count)
+                    cuts > count
+                    or (place == memory_model.end and cuts < count)
                 ):
                     continue
                 key = 0 if count is None else cuts
-                found.setdefault(key, []).append(choice.extend(model, place))
+                found.setdefault(key, []).append(
+                    choice.extend(memory_model, place)
+                )
         for key, choices in found.items():
             best[place, key] = _keep_best(choices)
-    ends = [c for (p, _), cs in best.items() if p == model.end for c in cs]
+    ends = [
+        c for (p, _), cs in best.items() if p == memory_model.end for c in cs
+    ]
     return _keep_front(ends)
 
 
@@ -111,12 +117,12 @@ def keep_lowest(
     """Keep the choices that need hardly more memory than the lowest one.
 
     Args:
-        choices (Sequence[Choice]): They come from :func:`find_choices`.
-        margin (float): How much more that may be, as a fraction. Defaults to
-            0.01.
+        choices (Sequence[Choice]): Choices from :func:`find_choices`.
+        margin (float): Memory above the lowest peak that is allowed, as a
+            fraction of it. Defaults to 0.01.
 
     Returns:
-        list[Choice]: The last one has the fewest MACs.
+        list[Choice]: The kept choices; the last one has the fewest MACs.
     """
     limit = (1 + margin) * choices[0].peak
     return [choice for choice in choices if choice.peak <= limit]

@@ -26,13 +26,13 @@ def profile_step(
     """Run an end-to-end iteration on fake tensors and look at it.
 
     Args:
-        workload (Workload): What is trained; its model is plain and has a
-            ``backbone``.
+        workload (Workload): The training that is recorded; its model is
+            plain and has a ``backbone``.
         trace (BackboneTrace): Trace of the backbone.
         names (Sequence[str]): Candidate boundaries, in order.
 
     Returns:
-        StepProfile: What lives when.
+        StepProfile: The memory of each stretch.
     """
     step = FakeStep(workload)
     recorder = _StepRecorder(step, trace, names)
@@ -164,7 +164,7 @@ class _StepRecorder:
         return feats
 
     def _at_freed(self, stretch: Stretch, size: int) -> None:
-        """Note that its input or output goes, which still counts here."""
+        """Note that an input or output of a module goes, but still counts."""
         if stretch is self._going_back:
             self._note_backward(stretch)
             self.live.peak -= size
@@ -194,7 +194,7 @@ class _StepRecorder:
             macs (int): Multiply-accumulates of the forward pass.
 
         Returns:
-            StepProfile: What was seen.
+            StepProfile: The figures of the iteration.
         """
         update = self._take_peak() - self._before_update
         step = self._step

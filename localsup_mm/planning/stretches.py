@@ -1,4 +1,4 @@
-"""What an end-to-end iteration needs between any two boundaries."""
+"""Memory of an end-to-end iteration between any two boundaries."""
 
 from dataclasses import dataclass, field
 from typing import Optional
@@ -20,23 +20,21 @@ class Stretch:
 
     Args:
         name (str): Boundary at the end of the stretch. Defaults to ''.
-        forward_peak (int): The most that lives in its forward pass. Defaults
+        forward_peak (int): Peak in its forward pass. Defaults to 0.
+        backward_peak (int): Peak in its backward. Defaults to 0.
+        holding_peak (int): Peak in its backward if ``output`` and ``input``
+            live until its end, as in a local module that ends here. Defaults
             to 0.
-        backward_peak (int): The most that lives in its backward. Defaults to
-            0.
-        holding_peak (int): The same, if ``output`` and ``input`` live until
-            the end of its backward, as in a local module that ends here.
+        live_after (int): Bytes that live at its end, in the forward pass.
             Defaults to 0.
-        live_after (int): What lives at its end, in the forward pass.
-            Defaults to 0.
-        gradients (int): The gradients of all parameters up to its end; those
+        gradients (int): Gradients of all parameters up to its end; those
             of neck and heads count for the last stretch. Defaults to 0.
         output (Storages): The features at its end.
-        input (Storages): What went into the module at its end, whose caller
-            holds it until the module returns.
-        kept (Storages): What lives on behind a cut at its end: closed and
-            frozen outputs of the backbone, what taps have saved of them, and
-            inputs of the modules around the boundary, which their callers
+        input (Storages): Inputs of the module at its end, whose caller holds
+            them until the module returns.
+        kept (Storages): Tensors that live on behind a cut at its end: closed
+            and frozen outputs of the backbone, what taps have saved of them,
+            and inputs of the modules around the boundary, which their callers
             hold. At the end of the backbone, of its outputs those that neck
             and heads save.
         features (tuple, optional): Shape and dtype of the features at its
@@ -60,8 +58,8 @@ class StepProfile:
     """An end-to-end iteration, stretch by stretch.
 
     Args:
-        stretches (list[Stretch]): One more than there are candidate
-            boundaries, in the order in which they run.
+        stretches (list[Stretch]): The stretches in the order in which they
+            run, one more than there are candidate boundaries.
         static (int): Bytes of parameters, buffers and optimizer state.
         peak (int): Bytes of the whole iteration, ``static`` included.
         macs (int): Multiply-accumulates of the forward pass.

@@ -1,4 +1,4 @@
-"""Writing a config that inherits from another."""
+"""Functions that write a config which inherits from another."""
 
 import os.path as osp
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ __all__ = ['check_out', 'write_config']
 
 
 def check_out(path: str) -> None:
-    """Check that a config can be written there without losing another.
+    """Check that a config can be written to a path without losing another.
 
     Args:
         path (str): File to write.
 
     Raises:
-        ValueError: If it is no ``.py`` file, or exists.
+        ValueError: If the path is no ``.py`` file, or exists.
     """
     if not path.endswith('.py') or osp.exists(path):
         raise ValueError(
-            f'`--out` should be a new .py file, but got {path!r}, which '
+            f'`path` should be a new .py file, but got {path!r}, which '
             f'{"exists" if osp.exists(path) else "is none"}. Choose another '
             'name, or remove it.'
         )
@@ -36,7 +36,8 @@ def write_config(
         header (Sequence[str]): Lines of a comment at its top.
         base (str): The config it inherits from: a path, or
             ``'mmdet::...'``.
-        changes (dict): What it sets, as :func:`localize` returns it.
+        changes (dict): Settings of the config, as :func:`localize` returns
+            them.
     """
     if '::' not in base:
         base = osp.relpath(base, osp.dirname(osp.abspath(path)))

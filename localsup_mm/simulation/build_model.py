@@ -9,7 +9,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from ..engine import prepare_model
-from ..hosts import find_checkpoint_argument, set_checkpoints
+from ..hosts import find_checkpoint_argument, set_activation_checkpointing
 
 __all__ = ['build_host_model', 'drop_pretrained']
 
@@ -21,8 +21,9 @@ def build_host_model(
 
     Args:
         cfg (Config): The config of a training; it is not changed.
-        with_cp (bool, optional): Whether the backbone is told to checkpoint;
-            if not, no layer does. Defaults to None: as the config says.
+        with_cp (bool, optional): Whether the backbone uses activation
+            checkpointing; if not, no layer does. Defaults to None: the
+            config decides.
         is_local (bool): Whether to keep its local modules, if it has some.
             Defaults to True.
 
@@ -31,7 +32,7 @@ def build_host_model(
         norm.
 
     Raises:
-        ValueError: If the backbone cannot be told to checkpoint.
+        ValueError: If the backbone has no activation checkpointing.
     """
     model_cfg = copy.deepcopy(cfg.model)
     drop_pretrained(model_cfg)
@@ -49,7 +50,7 @@ def build_host_model(
             backbone[find_checkpoint_argument(model.backbone)] = True
             model = MODELS.build(model_cfg)
     if with_cp is False:
-        set_checkpoints(model, False)
+        set_activation_checkpointing(model, False)
     model = revert_sync_batchnorm(model)
     if is_wrapped and is_local:
         prepare_model(model)

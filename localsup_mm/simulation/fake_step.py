@@ -37,15 +37,15 @@ class FakeStep:
     memory. The optimizer has its state, as from the second iteration on.
 
     Args:
-        workload (Workload): What is trained; its model is copied, not
-            changed.
+        workload (Workload): The training that is imitated; its model is
+            copied, not changed.
         after_module (Callable, optional): It is called, without arguments,
             when a local module but the last has learnt. Defaults to None.
 
     Attributes:
         fake (FakeTensorMode): The mode of the fake tensors.
         model (nn.Module): The copy, in training mode.
-        wrapper (OptimWrapper): What trains the copy.
+        wrapper (OptimWrapper): The wrapper that trains the copy.
         batch (tuple[Tensor, Any], optional): Images and labels of the last
             iteration, if there was one.
     """
@@ -196,7 +196,7 @@ def make_batch(workload: Workload, fake: FakeTensorMode) -> tuple[Tensor, Any]:
     """Make images and labels.
 
     Args:
-        workload (Workload): It says which ones.
+        workload (Workload): The training that they are for.
         fake (FakeTensorMode): The mode of the images, and of the labels
             where no value of them matters.
 
@@ -211,11 +211,11 @@ def make_batch(workload: Workload, fake: FakeTensorMode) -> tuple[Tensor, Any]:
 
 
 def depends_on_data(workload: Workload) -> bool:
-    """Whether a loss reads values, which fake tensors do not have.
+    """Tell whether a loss reads values, which fake tensors do not have.
 
     Args:
-        workload (Workload): What is tried; its ``is_data_dependent`` should
-            be False.
+        workload (Workload): The training that is tried; its
+            ``is_data_dependent`` should be False.
 
     Returns:
         bool: Whether neck and heads have to run on real tensors.

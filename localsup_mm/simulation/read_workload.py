@@ -31,13 +31,13 @@ def read_workload(
     step_each_module: Optional[bool] = None,
     is_local: bool = False,
 ) -> Workload:
-    """Read what a config trains.
+    """Read from a config what it trains, and on which batch.
 
     Args:
         cfg (Config): The config of a training, locally supervised or not;
             it is not changed.
-        batch_size (int, optional): B, on one device. Defaults to None: that
-            of ``train_dataloader``.
+        batch_size (int, optional): B, the images on one device. Defaults to
+            None: that of ``train_dataloader``.
         image_size (tuple[int, int], optional): H and W, in pixels. Defaults
             to None: see :meth:`Host.find_image_size`.
         amp (bool, optional): Mixed precision. Defaults to None: as
@@ -46,8 +46,8 @@ def read_workload(
             None: as the config says.
         step_each_module (bool, optional): See :class:`LocalOptimWrapper`.
             Defaults to None: as ``optim_wrapper`` says.
-        is_local (bool): Whether with its local modules, if it has some.
-            Defaults to False: end to end.
+        is_local (bool): Whether the model keeps its local modules, if it has
+            some. Defaults to False: it is trained end to end.
 
     Returns:
         Workload: Its model is on the CPU, without pretrained weights.

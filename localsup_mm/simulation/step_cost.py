@@ -1,4 +1,4 @@
-"""What a training iteration costs, without a GPU."""
+"""Costs of a training iteration, counted without a GPU."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ __all__ = ['StepCost', 'measure_step', 'peak_memory']
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one iteration costs, for the whole batch.
+    """Memory and compute of one iteration on a whole batch.
 
     Args:
         module_peaks (tuple[int]): Peaks in bytes while each local module
@@ -20,8 +20,9 @@ class StepCost:
             where an iteration was run for real.
         forward_macs (int): Multiply-accumulates of convs and matrix
             products in forward passes, aux nets included.
-        step_macs (int): The same with backwards, and with what activation
-            checkpointing computes again there.
+        step_macs (int): Multiply-accumulates of forward passes and
+            backwards, with what activation checkpointing computes again
+            there.
         parameters (int): Number of parameters, those of aux nets included.
     """
 
@@ -32,7 +33,7 @@ class StepCost:
 
     @property
     def peak_memory(self) -> int:
-        """The most bytes that live in the iteration."""
+        """The largest number of bytes that live in the iteration."""
         return max(self.module_peaks)
 
 
@@ -46,7 +47,8 @@ def measure_step(workload: Workload) -> StepCost:
     on a large GPU takes seconds on a laptop.
 
     Args:
-        workload (Workload): What is trained; its model is not changed.
+        workload (Workload): The training that is measured; its model is not
+            changed.
 
     Returns:
         StepCost: Memory and compute of one iteration.
@@ -70,9 +72,10 @@ def peak_memory(workload: Workload) -> int:
     """Count the peak memory of an iteration, see :func:`measure_step`.
 
     Args:
-        workload (Workload): What is trained; its model is not changed.
+        workload (Workload): The training that is measured; its model is not
+            changed.
 
     Returns:
-        int: Bytes.
+        int: The peak, in bytes.
     """
     return measure_step(workload).peak_memory

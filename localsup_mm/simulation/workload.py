@@ -18,10 +18,11 @@ class Workload:
     Args:
         model (nn.Module): A host's model, locally supervised or not, on the
             CPU.
-        input_shape (Sequence[int]): ``(B, 3, H, W)``.
-        make_data_samples (Callable): Called with ``input_shape``, returns
+        input_shape (Sequence[int]): Shape of the images, ``(B, 3, H, W)``.
+        make_data_samples (Callable): Function of ``input_shape`` that returns
             the labels as the model takes them.
-        make_optimizer (Callable): Called with the parameters.
+        make_optimizer (Callable): Function of the parameters that returns
+            their optimizer.
         autocast_dtype (torch.dtype, optional): Mixed precision. Defaults to
             None: full precision.
         is_data_dependent (bool): Whether the loss depends on values, as that

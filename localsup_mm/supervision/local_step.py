@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Optional
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from ..hosts import is_checkpointed, let_checkpoint
+from ..hosts import (
+    allow_activation_checkpointing,
+    uses_activation_checkpointing,
+)
 from ..upstream import tree_map_only
 from .local_module import LocalModule
 
@@ -59,7 +62,7 @@ class LocalStep:
         self.steps_each_module = steps_each_module
         self.inputs: Optional[Tensor] = None
         self.feats: dict[int, Tensor] = {}
-        self._is_checkpointed = False
+        self._uses_checkpointing = False
 
     def attached(self, model: nn.Module) -> AbstractContextManager:
         """Return a context in which the model runs its forward pass.
@@ -91,7 +94,7 @@ class LocalStep:
             inputs (Tensor): ``(B, 3, H, W)``.
         """
         self.inputs = inputs
-        self._is_checkpointed = is_checkpointed(backbone)
+        self._uses_checkpointing = uses_activation_checkpointing(backbone)
 
     def at_boundary(
         self, supervision: LocalSupervision, k: int, h: Tensor
@@ -172,8 +175,8 @@ class LocalStep:
         if any(k in later.levels for later in supervision.local_modules):
             boundary = supervision.partition.boundaries[k]
             self.feats[k] = boundary.to_feature_map(h, self.inputs)
-        if self._is_checkpointed and self.trains(k + 1):
-            return let_checkpoint(h)
+        if self._uses_checkpointing and self.trains(k + 1):
+            return allow_activation_checkpointing(h)
         return h
 
 

@@ -129,7 +129,7 @@ class BackboneTrace:
         return Boundary(name, shape[2], stride, tokens - grid)
 
     def _why_not(self, name: str) -> Optional[str]:
-        """Why a submodule that ran cannot end a local module, if so."""
+        """Say why a submodule that ran cannot end a local module, if so."""
         call = self._calls[name]
         node = self._outputs_of[name][0] if call.outputs else None
         if call.count > 1:

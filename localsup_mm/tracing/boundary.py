@@ -63,7 +63,7 @@ class Boundary:
                 get nothing.
 
         Returns:
-            Tensor: Of the shape of ``feats``.
+            Tensor: The sum, of the shape of ``feats``.
         """
         if self.num_extra_tokens is None:
             return feats + feature_map

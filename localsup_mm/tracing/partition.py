@@ -15,7 +15,7 @@ class Partition:
         boundaries (tuple[Boundary]): The K - 1 boundaries, in order.
         closed_outputs (tuple[int]): Indices of the backbone's outputs whose
             graph a local backward frees; the neck gets them detached.
-        tapped_outputs (tuple[int]): Those of them that are not detached
+        tapped_outputs (tuple[int]): Closed outputs that are not detached
             themselves, since taps lie before them.
         taps (tuple[str]): Trainable modules between a freed stretch and a
             closed output, e.g. the norm that Swin puts behind a stage. They

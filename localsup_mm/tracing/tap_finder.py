@@ -10,7 +10,7 @@ __all__ = ['TapFinder']
 
 @dataclass(frozen=True)
 class TapFinder:
-    """Finds taps in a backbone of which a stretch is freed.
+    """A search for taps in a backbone of which a stretch is freed.
 
     A tap is a module with parameters between the freed stretch and an output
     of the backbone, e.g. the norm that Swin puts behind a stage. It learns

@@ -1,4 +1,4 @@
-"""Tracing a backbone by one forward pass on fake tensors."""
+"""A trace of a backbone by one forward pass on fake tensors."""
 
 from typing import Optional
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..hosts import adapted_compiled_ops, find_checkpoints
+from ..hosts import adapted_compiled_ops, find_checkpointing_layers
 from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
 from .backbone_trace import BackboneTrace
 from .module_call import TRACED_BATCH, ModuleCall
@@ -19,9 +19,9 @@ def trace_backbone(
 ) -> BackboneTrace:
     """Find where a backbone can be cut, without running it for real.
 
-    One forward pass in training mode under ``FakeTensorMode``: shapes and
-    the autograd graph are those of a real pass, but no memory is taken and
-    no parameter, buffer or random state changes.
+    It runs one forward pass in training mode under ``FakeTensorMode``: shapes
+    and the autograd graph are those of a real pass, but no memory is taken
+    and no parameter, buffer or random state changes.
 
     Args:
         backbone (nn.Module): Any module from an image to one or several
@@ -86,7 +86,7 @@ def _trace(
     # Reentrant checkpointing would hide its inside from the graph.
     checkpointed = [
         (module, flag)
-        for module, flag in find_checkpoints(backbone)
+        for module, flag in find_checkpointing_layers(backbone)
         if getattr(module, flag)
     ]
     handles = []

@@ -24,9 +24,9 @@ from localsup_mm.analysis import (
 )
 from localsup_mm.cli import compare as command
 from localsup_mm.hosts import (
-    find_checkpoints,
+    find_checkpointing_layers,
     find_host,
-    is_checkpointed,
+    uses_activation_checkpointing,
 )
 from localsup_mm.metering import LiveBytes
 from localsup_mm.simulation import Workload, peak_memory
@@ -333,7 +333,9 @@ def test_same_weights_for_all(write):
     assert any('local_supervision' in name for name in local.state_dict())
     for name, tensor in weights.items():
         assert torch.equal(local.state_dict()[name], tensor)
-    assert all(getattr(m, flag) for m, flag in find_checkpoints(local))
+    assert all(
+        getattr(m, flag) for m, flag in find_checkpointing_layers(local)
+    )
 
 
 def test_checkpoints_of_the_config_are_left_out(write):
@@ -341,7 +343,7 @@ def test_checkpoints_of_the_config_are_left_out(write):
     cfg.model.backbone.backbone.with_cp = True
     for name, method in derive_methods(cfg).items():
         model = build_model(method)
-        assert is_checkpointed(model) == name.endswith('with_cp')
+        assert uses_activation_checkpointing(model) == name.endswith('with_cp')
 
 
 def test_a_step_changes_no_weight(write):

@@ -262,7 +262,7 @@ def test_nothing_is_lost(tmp_path):
     path = tmp_path / 'net.py'
     path.write_text(f"_base_ = ['{FCN}']")
     for out in (path, tmp_path / 'net.json', tmp_path):
-        with pytest.raises(ValueError, match=r'`--out` should be a new \.py'):
+        with pytest.raises(ValueError, match=r'`path` should be a new \.py'):
             run_localsup('localize', str(path), '--lowest', '-o', str(out))
     assert 'fcn' in path.read_text()
 

@@ -9,7 +9,7 @@ from processes import ROOT
 
 from localsup_mm.cli.arguments import read_workload_arguments
 from localsup_mm.cli.main import make_parser, run_command
-from localsup_mm.hosts import is_checkpointed, read_training
+from localsup_mm.hosts import read_training, uses_activation_checkpointing
 from localsup_mm.planning import find_aux_nets
 from localsup_mm.supervision import expand_local_modules
 
@@ -54,7 +54,7 @@ def test_how_it_trains(option):
         workload = read_workload_arguments(cfg, args)
         return {
             '--amp': workload.autocast_dtype == torch.bfloat16,
-            '--with-cp': is_checkpointed(workload.model),
+            '--with-cp': uses_activation_checkpointing(workload.model),
             '--step-each-module': workload.step_each_module,
         }
 

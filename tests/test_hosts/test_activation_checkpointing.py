@@ -14,7 +14,7 @@ from cases import (
 
 from localsup_mm import LocalOptimWrapper, trace_backbone
 from localsup_mm.engine import SingleModuleStep
-from localsup_mm.hosts import let_checkpoint
+from localsup_mm.hosts import allow_activation_checkpointing
 
 CASE = CHECKPOINTED_CASES['checkpointed_1']
 
@@ -72,15 +72,15 @@ def test_a_hosts_block_behind_a_boundary_checkpoints(only):
     assert block.conv1.weight.grad.any()
 
 
-def test_features_that_let_checkpoint_lead_nowhere():
+def test_features_allowed_checkpointing_lead_nowhere():
     h = torch.rand(2, 3)
-    found = let_checkpoint(h)
+    found = allow_activation_checkpointing(h)
     assert found.requires_grad
     found.clone().relu_().sum().backward()
     assert h.grad is None and not h.requires_grad
     assert not found.is_leaf
     # a layer may work in place
-    let_checkpoint(h).relu_().sum().backward()
+    allow_activation_checkpointing(h).relu_().sum().backward()
 
 
 def test_without_checkpoints_no_gradient_goes_to_the_features():

@@ -15,7 +15,7 @@ def test_no_size(size):
 
 
 def test_size():
-    assert parse_image_size('512x1024') == (512, 1024)
+    assert parse_image_size('512x1024', '--size') == (512, 1024)
 
 
 def load(path):

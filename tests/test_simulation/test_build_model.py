@@ -3,7 +3,11 @@
 import pytest
 from mmengine.config import Config
 
-from localsup_mm.hosts import find_checkpoints, is_checkpointed, read_training
+from localsup_mm.hosts import (
+    find_checkpointing_layers,
+    read_training,
+    uses_activation_checkpointing,
+)
 from localsup_mm.simulation import build_host_model, drop_pretrained
 
 
@@ -28,7 +32,7 @@ def test_checkpoints_are_those_of_the_backbone(with_cp):
     """As a config can ask for them: HRNet hands the flag to its stages."""
     cfg = read_training('mmpretrain::hrnet/hrnet-w18_4xb32_in1k.py')
     model = build_host_model(cfg, with_cp)
-    flags = [getattr(m, flag) for m, flag in find_checkpoints(model)]
+    flags = [getattr(m, flag) for m, flag in find_checkpointing_layers(model)]
     assert any(flags) == bool(with_cp)
     assert not all(flags)
     assert 'with_cp' not in cfg.model.backbone
@@ -38,10 +42,12 @@ def test_checkpoints_of_a_config_can_be_left_out():
     """DenseNet's have another name."""
     cfg = read_training('mmpretrain::densenet/densenet121_4xb256_in1k.py')
     cfg.model.backbone.memory_efficient = True
-    assert is_checkpointed(build_host_model(cfg))
-    assert not is_checkpointed(build_host_model(cfg, with_cp=False))
+    assert uses_activation_checkpointing(build_host_model(cfg))
+    assert not uses_activation_checkpointing(
+        build_host_model(cfg, with_cp=False)
+    )
     cfg.model.backbone.memory_efficient = False
-    assert is_checkpointed(build_host_model(cfg, with_cp=True))
+    assert uses_activation_checkpointing(build_host_model(cfg, with_cp=True))
 
 
 def test_backbone_that_cannot_checkpoint():

@@ -27,8 +27,8 @@ class CIFARResNet(ResNet_CIFAR):
             each stage. Defaults to 16.
         out_indices (Sequence[int]): Stages whose output is returned, of 0,
             1 and 2. Defaults to (2,).
-        **kwargs: As mmpretrain's ``ResNet``: ``frozen_stages``,
-            ``norm_eval``, ``with_cp`` and others.
+        **kwargs: Further arguments of mmpretrain's ``ResNet``:
+            ``frozen_stages``, ``norm_eval``, ``with_cp`` and others.
 
     Shape:
         - inputs: ``(B, 3, H, W)``.

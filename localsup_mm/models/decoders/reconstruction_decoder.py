@@ -21,7 +21,7 @@ class ReconstructionDecoder(BaseModule):
 
     The lower its error, the more of the image the features keep; InfoPro
     trains it with the local module so that later modules still find there
-    what the local label loss alone would discard. Unused at inference.
+    what the local label loss alone would discard. It is unused at inference.
 
     With one hidden conv the features are resized to the image first and both
     convs are 3x3, as the authors do on CIFAR. With several, the first is 1x1
@@ -44,10 +44,9 @@ class ReconstructionDecoder(BaseModule):
             the model's data preprocessor before iteration 0.
         std (Sequence[float], optional): The standard deviation that it
             divided by, in pixel values 0-255. Defaults to None, as ``mean``.
-        target_stride (int | str): Where a pixel of the target is the mean
-            over that many pixels of the image, in height and in width;
-            ``'feature'`` is the stride of the features. Defaults to 1, as
-            published: the target is the image.
+        target_stride (int | str): Pixels of the image, in height and width,
+            whose mean is one of the target; ``'feature'`` is the features'
+            stride. Defaults to 1, as published: the target is the image.
         norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
             ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
         loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
@@ -134,8 +133,8 @@ class ReconstructionDecoder(BaseModule):
         """Say how the images were normalized.
 
         Args:
-            mean (Sequence[float]): In pixel values 0-255, one or one each.
-            std (Sequence[float]): In pixel values 0-255, as ``mean``.
+            mean (Sequence[float]): One or three means, in pixel values 0-255.
+            std (Sequence[float]): One or three standard deviations, too.
         """
         self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
         self.std = torch.as_tensor(std).float().reshape(1, -1, 1, 1)

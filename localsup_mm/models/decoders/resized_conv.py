@@ -25,7 +25,7 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
 def conv_of_resized(
     x: Tensor, conv: nn.Conv2d, size: tuple[int, int]
 ) -> Tensor:
-    """``conv(resize(x, size))``, in the cheaper of two ways.
+    """Compute ``conv(resize(x, size))`` in the cheaper of two ways.
 
     Resizing treats every channel alike, so it commutes with the part of a
     conv that mixes channels. What one tap of the kernel does to a channel is
@@ -36,8 +36,8 @@ def conv_of_resized(
 
     Args:
         x (Tensor): ``(B, C, h, w)``.
-        conv (nn.Conv2d): Of stride 1 that keeps the size, with zero padding
-            and a bias.
+        conv (nn.Conv2d): A conv of stride 1 that keeps the size, with zero
+            padding and a bias.
         size (tuple[int, int]): ``(H, W)``.
 
     Returns:
@@ -63,7 +63,10 @@ def conv_of_resized(
 def _resize_and_shift(
     start: int, end: int, taps: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """``(end, taps * start)``: a resize, and a shift for each tap."""
+    """Make the matrix of a resize and a shift for each tap.
+
+    Its shape is ``(end, taps * start)``.
+    """
     exact = torch.promote_types(dtype, torch.float32)
     unit = torch.eye(start, device=device, dtype=exact)[None, None]
     matrix = resize(unit, (end, start))[0, 0]

@@ -1,4 +1,4 @@
-"""A cheap local loss for detection: which class is where."""
+"""A cheap local loss for detection, on a map of classes."""
 
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -20,17 +20,17 @@ IGNORED = -1
 class ClassMapHead(BaseModule):
     """Predict at each feature pixel the class of the instance there.
 
-    No anchors and no boxes: a 1x1 conv, a 3x3 conv and softmax cross-entropy
-    over the classes and the background. Ours, for detection and instance
-    segmentation; no paper.
+    It has no anchors and no boxes, but a 1x1 conv, a 3x3 conv and softmax
+    cross-entropy over the classes and the background. This loss for detection
+    and instance segmentation is our own; there is no paper.
 
     Args:
         in_channels (int): Channels of the features.
-        num_classes (int): Without the background.
+        num_classes (int): Number of classes, without the background.
         channels (int): Channels of the hidden convs. Defaults to 64.
-        source (str): ``'boxes'`` or ``'masks'``: what an instance covers.
+        source (str): Area that an instance covers, ``'boxes'`` or ``'masks'``.
             Defaults to 'boxes'.
-        in_index (int): Which level of the features. Defaults to -1.
+        in_index (int): Index of the level of the features. Defaults to -1.
         norm_cfg (dict, optional): Norm layer, as the hosts write it.
             Defaults to None: BatchNorm2d.
         loss_weight (float): lambda_2 in InfoPro. Defaults to 1.0.
@@ -77,18 +77,18 @@ class ClassMapHead(BaseModule):
         )
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Logits, ``(B, num_classes + 1, h, w)``; the last is background."""
+        """Compute logits, ``(B, num_classes + 1, h, w)``, background last."""
         return self.convs(feats[self.in_index])
 
     def loss(
         self, feats: tuple[Tensor, ...], data_samples: Sequence[Any]
     ) -> dict[str, Tensor]:
-        """Cross-entropy of a batch.
+        """Compute the cross-entropy of a batch.
 
         Args:
             feats (tuple[Tensor]): ``(B, C, h, w)`` each.
-            data_samples (Sequence[DetDataSample]): With ``gt_instances``,
-                ``img_shape`` and ``batch_input_shape``.
+            data_samples (Sequence[DetDataSample]): Labels with
+                ``gt_instances``, ``img_shape`` and ``batch_input_shape``.
 
         Returns:
             dict[str, Tensor]: ``loss_class_map``, times ``loss_weight``.
@@ -119,7 +119,7 @@ def class_map(
     """Find the class of the smallest instance over the centre of each cell.
 
     Args:
-        sample (DetDataSample): One image's.
+        sample (DetDataSample): Labels of one image.
         size (Sequence[int]): h and w of the map; it covers the padded image,
             ``batch_input_shape``.
         num_classes (int): The number of the background.

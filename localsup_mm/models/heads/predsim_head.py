@@ -20,7 +20,8 @@ class PredSimHead(BaseModule):
 
     The prediction loss asks the features for classes that a linear layer
     can tell apart; the similarity matching loss asks only that images of one
-    class lie together, through a conv of its own. Unused at inference.
+    class lie together, through a conv of its own. The head is unused at
+    inference.
 
     The linear layer starts at zero and sees the features averaged over
     windows that are doubled, height before width, until at most
@@ -102,10 +103,11 @@ class PredSimHead(BaseModule):
         """Compute logits of the classes.
 
         Args:
-            feats (tuple[Tensor]): The last ``(B, C, h, w)`` or ``(B, C)``.
+            feats (tuple[Tensor]): Features; the last are ``(B, C, h, w)`` or
+                ``(B, C)``.
 
         Returns:
-            Tensor: ``(B, N)``.
+            Tensor: Logits, ``(B, N)``.
         """
         x = self.pool(_to_map(feats[-1]))
         return F.linear(
@@ -137,11 +139,12 @@ class PredSimHead(BaseModule):
     def loss(
         self, feats: tuple[Tensor, ...], data_samples: list[Any]
     ) -> dict[str, Tensor]:
-        """Similarity matching loss and cross-entropy.
+        """Compute the similarity matching loss and the cross-entropy.
 
         Args:
-            feats (tuple[Tensor]): The last ``(B, C, h, w)`` or ``(B, C)``.
-            data_samples (list[DataSample]): With a ``gt_label`` of shape
+            feats (tuple[Tensor]): Features; the last are ``(B, C, h, w)`` or
+                ``(B, C)``.
+            data_samples (list[DataSample]): Labels, a ``gt_label`` of shape
                 ``(1,)`` each.
 
         Returns:

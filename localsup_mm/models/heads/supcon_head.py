@@ -28,7 +28,7 @@ class SupConHead(BaseModule):
     Args:
         in_channels (int): Width of the features.
         feature_dim (int): Width of the projection. Defaults to 128.
-        temperature (float): Divides the cosine similarities. Defaults to
+        temperature (float): Divisor of the cosine similarities. Defaults to
             0.07.
         loss_weight (float): lambda_2 in the paper. Defaults to 1.0.
         init_cfg (dict, optional): Initialization. Defaults to None.
@@ -74,11 +74,11 @@ class SupConHead(BaseModule):
     def loss(
         self, feats: tuple[Tensor, ...], data_samples: list[Any]
     ) -> dict[str, Tensor]:
-        """Contrastive loss of a batch.
+        """Compute the contrastive loss of a batch.
 
         Args:
             feats (tuple[Tensor]): Its last entry is ``(B, in_channels)``.
-            data_samples (list[DataSample]): With a ``gt_label`` each.
+            data_samples (list[DataSample]): Labels, one ``gt_label`` each.
 
         Returns:
             dict[str, Tensor]: ``loss_supcon``, times ``loss_weight``.
@@ -94,7 +94,7 @@ class SupConHead(BaseModule):
 def supcon_loss(
     features: Tensor, labels: Tensor, temperature: float = 0.07
 ) -> Tensor:
-    """Supervised contrastive loss of one view.
+    """Compute the supervised contrastive loss of one view.
 
     For image i with the other images P(i) of its class, ``-1 / |P(i)| *
     sum over p in P(i) of log(exp(f_i.f_p / t) / sum over a != i of

@@ -16,7 +16,7 @@ __all__ = ['ConvPool']
 class ConvPool(BaseModule):
     """Convs, global average pooling and hidden fully-connected layers.
 
-    What the authors call ``XcYf``, X convs and Y fully-connected layers, is
+    The authors' ``XcYf``, X convs and Y fully-connected layers, is
     ``num_convs=X`` with Y - 1 ``fc_channels`` here: the last layer is that of
     the head which follows. ``0c1f``, the head of greedy supervised learning,
     has neither.
@@ -26,12 +26,14 @@ class ConvPool(BaseModule):
 
     Args:
         in_channels (int): Channels of the features at the boundary.
-        num_convs (int): X, each with norm and ReLU. Defaults to 1.
+        num_convs (int): X, the number of convs, each with norm and ReLU.
+            Defaults to 1.
         channels (Sequence[int], optional): Widths of the convs. Defaults to
             None, the authors' rule for CIFAR ResNets: twice ``in_channels``,
             at most 64, times ``widen``.
-        kernel_sizes (int | Sequence[int]): Those of the convs. Defaults to 3.
-        strides (Sequence[int], optional): Those of the convs. Defaults to
+        kernel_sizes (int | Sequence[int]): Kernel sizes of the convs.
+            Defaults to 3.
+        strides (Sequence[int], optional): Strides of the convs. Defaults to
             None, the authors' rule: 2 for the first conv where it doubles the
             width, else 1.
         fc_channels (Sequence[int]): Widths of the hidden fully-connected

@@ -26,9 +26,10 @@ class MLPSRNeck(BaseModule):
 
     Args:
         in_channels (int): Channels of the features at the boundary, C.
-        num_convs (int): 1x1 convs, each with norm and ReLU. Defaults to 3.
-        num_fcs (int): Hidden fully-connected layers of width 4C, each with
-            norm and ReLU. Defaults to 3.
+        num_convs (int): Number of 1x1 convs, each with norm and ReLU. Defaults
+            to 3.
+        num_fcs (int): Number of hidden fully-connected layers of width 4C,
+            each with norm and ReLU. Defaults to 3.
         norm_cfg (dict, optional): Norm layer of the convs, as the hosts
             write it. Defaults to None: BatchNorm2d.
         init_cfg (dict, optional): Initialization. Defaults to None.

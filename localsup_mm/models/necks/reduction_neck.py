@@ -22,7 +22,8 @@ class ReductionNeck(BaseModule):
 
     Args:
         in_channels (int): Channels of the features at the boundary.
-        out_channels (int): The most that the aux head gets. Defaults to 64.
+        out_channels (int): Most channels that the aux head gets. Defaults to
+            64.
         norm_cfg (dict, optional): Norm layer, as the hosts write it.
             Defaults to None: BatchNorm2d.
         init_cfg (dict, optional): Initialization. Defaults to None.
