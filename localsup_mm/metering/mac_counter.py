@@ -27,6 +27,7 @@ class MacCounter(TorchDispatchMode):
             computes again is in a backward.
 
     Example:
+        >>> import torch
         >>> x = torch.rand(1, 3, 4, 4, requires_grad=True)
         >>> with MacCounter() as counter:
         ...     torch.nn.Conv2d(3, 8, 1)(x).sum().backward()

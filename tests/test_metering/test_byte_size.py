@@ -17,7 +17,7 @@ from localsup_mm.metering import format_bytes, parse_bytes
     ],
 )
 def test_sizes_are_read(text, size):
-    assert parse_bytes(text) == size
+    assert parse_bytes(text, 'memory_budget') == size
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,8 @@ def test_sizes_are_written():
 
 @pytest.mark.parametrize('size', [2**30 + 1, 2_173_000_000, 10_400_000, 1])
 def test_what_is_rounded_up_is_enough(size):
-    assert 0 <= parse_bytes(format_bytes(size, round_up=True)) - size < 2**24
+    assert (
+        0
+        <= parse_bytes(format_bytes(size, round_up=True), 'size') - size
+        < 2**24
+    )

@@ -285,7 +285,9 @@ def test_floor_is_a_budget_that_is_kept(image_size):
     with pytest.raises(ValueError, match='at least') as error:
         planner.plan(memory_budget='100MiB')
     floor = re.search(r'at least ([\d.]+ .iB)', str(error.value))[1]
-    assert planner.plan(memory_budget=floor).peak_memory <= parse_bytes(floor)
+    assert planner.plan(memory_budget=floor).peak_memory <= parse_bytes(
+        floor, 'memory_budget'
+    )
 
 
 @pytest.mark.parametrize('error', [-0.015, 0.015])
