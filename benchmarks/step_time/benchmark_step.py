@@ -32,8 +32,8 @@ from localsup_mm.analysis import (
     read_comparable,
     time_in_turns,
 )
+from localsup_mm.cli.arguments import add_shared, read_size
 from localsup_mm.engine import prepare_model
-from localsup_mm.hosts import parse_image_size
 
 # By the scope of the config; each has HandWrittenStep
 HAND_WRITTEN = {
@@ -53,10 +53,10 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='config with a locally supervised ResNetV1c of mmseg or '
         'CIFARResNet',
     )
-    parser.add_argument('--size', default='64x128', help='HxW, in pixels')
-    parser.add_argument('--batch', type=int, default=2, help='images')
-    parser.add_argument('--rounds', type=int, default=15, help='turns of each')
-    parser.add_argument('--threads', type=int, help='of torch')
+    add_shared(parser, '--size', default='64x128')
+    add_shared(parser, '--batch', default=2)
+    add_shared(parser, '--rounds', default=15, help='turns of each')
+    add_shared(parser, '--threads')
     parser.add_argument(
         '--contenders',
         nargs='*',
@@ -65,7 +65,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='what else takes turns; none if empty',
     )
     args = parser.parse_args(argv)
-    args.size = parse_image_size(args.size, '--size')
+    args.size = read_size(args)
     # a norm on pooled features needs two images, quartiles need two rounds
     for name in ('batch', 'rounds'):
         if getattr(args, name) < 2:

@@ -11,7 +11,7 @@ from mmengine.optim import build_optim_wrapper as build_from_config
 from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 
-from ..engine import LocalAmpOptimWrapper
+from ..engine import AMP_FORMS, LOCAL_FORMS, LocalAmpOptimWrapper
 from ..metering import LiveBytes, MacCounter
 from ..simulation import StepCost
 from .methods import Method, build_model
@@ -26,11 +26,11 @@ class TrainingRun:
     not make the losses diverge.
 
     Args:
-        method (Method): How it is trained.
+        method (Method): The way in which it is trained.
         amp (bool): Whether it is trained in mixed precision. Defaults to
             False.
-        weights (dict[str, Tensor], optional): Of the host's model. Defaults
-            to None: newly initialized.
+        weights (dict[str, Tensor], optional): The weights of the host's
+            model. Defaults to None, which initializes them.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class TrainingRun:
         self.model.train_step(batch, self.optim_wrapper)
 
     def measure(self, batch: dict) -> StepCost:
-        """Measure what an iteration costs, by running it.
+        """Measure the costs of an iteration, by running it.
 
         Nothing else should be on the GPU.
 
         Args:
-            batch (dict): As a data loader yields it.
+            batch (dict): A batch as a data loader yields it.
 
         Returns:
-            StepCost: Its memory is what torch's allocator counts on a GPU,
-            and the bytes of living tensors on a CPU; of the whole iteration,
-            not of each local module.
+            StepCost: The costs of the iteration. Its memory is the count of
+            torch's allocator on a GPU, and the bytes of living tensors on a
+            CPU; it is that of the whole iteration, not of each local module.
         """
         set_random_seed(0)
         with MacCounter() as counter:
@@ -94,10 +94,13 @@ def _build_optim_wrapper(
 ) -> OptimWrapper:
     """Build the optimizer of a method's config, at a learning rate of 0."""
     settings = copy.deepcopy(method.cfg.optim_wrapper)
-    prefix = 'Local' if method.is_local else ''
-    if not method.is_local:
+    settings.type = 'OptimWrapper'
+    if amp:
+        settings.type = AMP_FORMS[settings.type]
+    if method.is_local:
+        settings.type = LOCAL_FORMS[settings.type]
+    else:
         settings.pop('step_each_module', None)
-    settings.type = f'{prefix}{"Amp" if amp else ""}OptimWrapper'
     if settings.type == 'AmpOptimWrapper' and get_device() == 'cpu':
         settings.type = _PlainCpuAmpOptimWrapper
     optim_wrapper = build_from_config(model, settings)

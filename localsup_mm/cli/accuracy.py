@@ -1,9 +1,9 @@
 """Compare the accuracy of ways to train a network.
 
-Trains each config, or each setting of a grid file, with each seed. A training
-that is finished is not repeated and an interrupted one is resumed, so the same
-command goes on where it stopped. The work dir gets a table (.md, .csv), curves
-(.png) and a small cell.json in the folder of each training.
+Each config, or each setting of a grid file, is trained with each seed. A
+training that is finished is not repeated and an interrupted one is resumed, so
+the same command goes on where it stopped. The work dir gets a table (.md,
+.csv), curves (.png) and a small cell.json in the folder of each training.
 
 example:
   localsup accuracy configs/contsup/table_1.yml --work-dir work_dirs/contsup
@@ -54,12 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help='folder of all trainings, of one schedule',
     )
-    add_shared(
-        parser,
-        '--seeds',
-        default=None,
-        help='train once with each of these (those of the grid, or 0 1 2)',
-    )
+    add_shared(parser, '--seeds')
     parser.add_argument(
         '--metric',
         metavar='KEY',

@@ -1,29 +1,15 @@
 """The vocabulary of the commands: one name for one thing, in all of them."""
 
 import argparse
-import os
-import os.path as osp
 from typing import Any, Optional, Union
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from ..hosts import parse_image_size
-from ..metering import parse_bytes
-from ..simulation import Workload, read_workload
 
-__all__ = [
-    'ARGUMENTS',
-    'GOAL',
-    'RUN',
-    'WORKLOAD',
-    'add_shared',
-    'check_memory_budget',
-    'merge_run_arguments',
-    'read_size',
-    'read_workload_arguments',
-]
+__all__ = ['ARGUMENTS', 'add_shared', 'read_size']
 
-# what argparse takes of each; None says that it is as the config has it
+# settings of argparse; None as a value leaves it to the config
 ARGUMENTS: dict[str, dict[str, Any]] = {
     'config': dict(
         metavar='CONFIG',
@@ -86,21 +72,18 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     '--seeds': dict(
         type=int,
         nargs='+',
-        default=[0],
         metavar='SEED',
-        help='train once with each of these (0)',
+        help='train once with each of these (those of the grid, or 0 1 2)',
     ),
     '--rounds': dict(
         type=int,
-        default=5,
         metavar='N',
-        help='times each is measured, in turn (%(default)s)',
+        help='times each is measured, in turn (10); 0 is memory only',
     ),
     '--threads': dict(
         type=int, metavar='N', help='threads of the CPU; else as torch has it'
     ),
     # what is written
-    '--out': dict(metavar='FILE', help='file to write'),
     '--json': dict(metavar='FILE', help='write the figures to this file'),
     '--chart': dict(metavar='FILE', help='draw the figures, e.g. as a .png'),
 }
@@ -110,10 +93,6 @@ ALIASES = {
     '--num-local-modules': '-k',
     '--out': '-o',
 }
-# groups that several commands take
-WORKLOAD = ('--batch', '--size', '--amp', '--with-cp', '--step-each-module')
-GOAL = ('--num-local-modules', '--memory-budget', '--lowest')
-RUN = ('--work-dir', '--cfg-options', '--launcher', '--local_rank')
 
 Parser = Union[argparse.ArgumentParser, argparse._ArgumentGroup]
 
@@ -125,7 +104,8 @@ def add_shared(parser: Parser, *names: str, **changes: object) -> None:
         parser (argparse.ArgumentParser): Changed in place; a group of one
             will do.
         *names (str): Keys of ``ARGUMENTS``.
-        **changes (object): What this command has otherwise, e.g. ``help``.
+        **changes (object): Settings in which this command differs, e.g.
+            ``help``.
     """
     for name in names:
         words = [name]
@@ -136,24 +116,11 @@ def add_shared(parser: Parser, *names: str, **changes: object) -> None:
         parser.add_argument(*words, **{**ARGUMENTS[name], **changes})
 
 
-def check_memory_budget(args: argparse.Namespace) -> None:
-    """Check the memory budget before anything expensive is done.
-
-    Args:
-        args (argparse.Namespace): A command line with ``GOAL``.
-
-    Raises:
-        ValueError: If it is no size of memory.
-    """
-    if args.memory_budget is not None:
-        parse_bytes(args.memory_budget, '--memory-budget')
-
-
 def read_size(args: argparse.Namespace) -> Optional[tuple[int, int]]:
     """Read H and W of ``--size``, in pixels.
 
     Args:
-        args (argparse.Namespace): A command line with ``WORKLOAD``.
+        args (argparse.Namespace): A command line with ``--size``.
 
     Returns:
         tuple[int, int] | None: None without ``--size``.
@@ -162,47 +129,3 @@ def read_size(args: argparse.Namespace) -> Optional[tuple[int, int]]:
         ValueError: If it is no size.
     """
     return None if args.size is None else parse_image_size(args.size, '--size')
-
-
-def read_workload_arguments(cfg: Config, args: argparse.Namespace) -> Workload:
-    """Read one end-to-end training step from a config and a command line.
-
-    Args:
-        cfg (Config): Config of the training.
-        args (argparse.Namespace): A command line with ``WORKLOAD``; what it
-            leaves out is as the config says.
-
-    Returns:
-        Workload: The training step of the plain model.
-
-    Raises:
-        ValueError: As :func:`read_workload`.
-    """
-    return read_workload(
-        cfg,
-        args.batch,
-        read_size(args),
-        args.amp,
-        args.with_cp,
-        args.step_each_module,
-    )
-
-
-def merge_run_arguments(cfg: Config, args: argparse.Namespace) -> None:
-    """Write launcher, overrides and work dir into the config.
-
-    ``LOCAL_RANK`` is set in the environment, where mmengine reads it.
-
-    Args:
-        cfg (Config): Changed in place.
-        args (argparse.Namespace): A command line with ``RUN``.
-    """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('work_dirs', name)

@@ -61,13 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--fake', action='store_true', help='count on fake tensors, no time'
     )
-    add_shared(
-        parser,
-        '--rounds',
-        default=None,
-        help='times each is measured, in turn (10); 0 is memory only',
-    )
-    add_shared(parser, '--threads', '--json', '--chart')
+    add_shared(parser, '--rounds', '--threads', '--json', '--chart')
     parser.add_argument(
         '--chart-kind',
         choices=['front', 'bars'],

@@ -2,16 +2,16 @@
 
 The written config inherits from the given one; `localsup train` trains it.
 Boundaries come from the planner, aux nets are cheap ones for the host's task;
-both stand in it and can be edited.
+both stand in it and can be edited. --batch, --amp, --with-cp and
+--step-each-module are written into it, too; --size is not.
 
 example:
   localsup localize mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \\
-      --method infopro --budget 4GiB -o my.py
+      --method infopro --memory-budget 4GiB -o my.py
 """
 
 import argparse
 import shlex
-import warnings
 
 from ..hosts import METHODS, read_training
 from ..planning import (
@@ -20,11 +20,11 @@ from ..planning import (
     localize,
     write_config,
 )
-from .arguments import (
-    GOAL,
-    WORKLOAD,
-    add_shared,
+from .arguments import add_shared
+from .planning_arguments import (
+    add_planning_arguments,
     check_memory_budget,
+    hide_warnings,
     read_workload_arguments,
 )
 
@@ -38,11 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser (argparse.ArgumentParser): Changed in place.
     """
     add_shared(parser, 'config')
-    add_shared(parser, '--out', help='config to write', required=True)
+    parser.add_argument(
+        '-o',
+        '--out',
+        required=True,
+        metavar='FILE',
+        help='config to write',
+    )
     add_shared(parser, '--method', choices=METHODS, default=METHODS[0])
-    goal = parser.add_mutually_exclusive_group(required=True)
-    add_shared(goal, *GOAL)
-    add_shared(parser, *WORKLOAD)
+    add_planning_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -53,9 +57,7 @@ def run(args: argparse.Namespace) -> None:
     """
     check_out(args.out)
     check_memory_budget(args)
-    with warnings.catch_warnings():
-        # of hosts, about settings that do not matter here
-        warnings.simplefilter('ignore')
+    with hide_warnings():
         _localize(args)
 
 

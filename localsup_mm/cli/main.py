@@ -7,10 +7,10 @@ module is imported only when its command is called.
 """
 
 import argparse
+import dis
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Optional
@@ -28,8 +28,17 @@ COMMANDS = {
     'accuracy': 'Compare the accuracy of ways to train a network.',
     'export': 'Export the network of a checkpoint, for publishing.',
 }
-# what a check of ours raises; with this variable set it keeps its traceback
-_EXPECTED = (ValueError, FileNotFoundError, FileExistsError, ImportError)
+# kinds of errors that checks of ours raise
+_EXPECTED = (
+    ValueError,
+    TypeError,
+    RuntimeError,
+    FloatingPointError,
+    FileNotFoundError,
+    FileExistsError,
+    ImportError,
+)
+# with this variable set they keep their traceback
 _VARIABLE = 'LOCALSUP_TRACEBACK'
 
 
@@ -38,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     Args:
         argv (Sequence[str], optional): The words after ``localsup``.
-            Defaults to None: those of this process.
+            Defaults to None, which means those of this process.
     """
     try:
         run_command(sys.argv[1:] if argv is None else argv)
@@ -69,7 +78,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         command (str): One of ``COMMANDS``.
 
     Returns:
-        argparse.ArgumentParser: What reads the words after the command.
+        argparse.ArgumentParser: A parser of the words after the command.
     """
     module = _import_command(command)
     text = inspect.cleandoc(module.__doc__ or '')
@@ -113,10 +122,18 @@ def _import_command(name: str) -> Any:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether the package itself raised an error, not what it calls."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    package = frames[-1].f_globals.get('__package__') or ''
-    return package.split('.')[0] == __package__.split('.')[0]
+    """Tell whether a ``raise`` statement of the package raised an error.
+
+    Errors of what it calls, and slips of its own, are no refusals.
+    """
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    package = trace.tb_frame.f_globals.get('__package__') or ''
+    if package.split('.')[0] != __package__.split('.')[0]:
+        return False
+    operation = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return operation == dis.opmap['RAISE_VARARGS']
 
 
 if __name__ == '__main__':

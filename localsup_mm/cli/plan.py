@@ -1,26 +1,26 @@
 """Find where to cut a network into local modules.
 
-Needs no GPU, no data and no weights: the training iteration is traced on fake
-tensors. --boundaries tells what a choice of one's own costs. Aux nets are
+No GPU, no data and no weights are needed: the training iteration is traced on
+fake tensors. --boundaries tells what a choice of one's own costs. Aux nets are
 those of the config, or cheap ones for the host's task where it has none.
 
 example:
-  localsup plan localsup_mm::e2e/deeplabv3_r101_cityscapes.py --budget 3GiB
+  localsup plan localsup_mm::e2e/deeplabv3_r101_cityscapes.py \\
+      --memory-budget 3GiB
 """
 
 import argparse
 import time
-import warnings
 
 from mmengine.registry import DefaultScope
 
 from ..hosts import read_training
 from ..planning import find_aux_nets, make_planner
-from .arguments import (
-    GOAL,
-    WORKLOAD,
-    add_shared,
+from .arguments import add_shared
+from .planning_arguments import (
+    add_planning_arguments,
     check_memory_budget,
+    hide_warnings,
     read_workload_arguments,
 )
 
@@ -34,12 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser (argparse.ArgumentParser): Changed in place.
     """
     add_shared(parser, 'config')
-    goal = parser.add_mutually_exclusive_group(required=True)
-    add_shared(goal, *GOAL)
+    goal = add_planning_arguments(parser)
     goal.add_argument(
         '--boundaries', nargs='+', metavar='NAME', help='the cost of these'
     )
-    add_shared(parser, *WORKLOAD)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -49,9 +47,7 @@ def run(args: argparse.Namespace) -> None:
         args (argparse.Namespace): The command line.
     """
     check_memory_budget(args)
-    with warnings.catch_warnings():
-        # of hosts, about settings that do not matter here
-        warnings.simplefilter('ignore')
+    with hide_warnings():
         _plan(args)
 
 

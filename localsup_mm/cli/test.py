@@ -1,9 +1,10 @@
 """Evaluate a checkpoint on the test set of a config.
 
-The checkpoint is of a locally supervised model, or of a plain one.
+The checkpoint may be that of a locally supervised model or of a plain one.
 
 example:
-  localsup test my.py work_dirs/my/iter_40000.pth --out predictions/
+  localsup test my.py work_dirs/my/iter_40000.pth \\
+      --save-predictions predictions/
 """
 
 import argparse
@@ -15,10 +16,12 @@ from ..engine import (
     check_data,
     check_weights,
     read_checkpoint,
+    unwrap_model,
 )
-from ..hosts import find_host, read_config
+from ..hosts import find_host
 from ..planning import resolve_auto
-from .arguments import RUN, add_shared, merge_run_arguments
+from .arguments import add_shared
+from .run_arguments import add_run_arguments, read_run_config
 
 __all__ = ['add_arguments', 'run']
 
@@ -33,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'checkpoint', metavar='CHECKPOINT', help='path of the checkpoint'
     )
-    add_shared(
-        parser,
+    parser.add_argument(
+        '--save-predictions',
         '--out',
-        help='where to save predictions: a folder (segmentation) or a .pkl '
-        'file (detection, classification)',
+        metavar='PATH',
+        help='a folder (segmentation) or a .pkl file (detection, '
+        'classification) of predictions; --out is the name of the hosts',
     )
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window'
@@ -57,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='test-time augmentation: several scales and flip',
     )
-    add_shared(parser, *RUN)
+    add_run_arguments(parser)
 
 
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
@@ -70,7 +74,6 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         ValueError: If an argument does not fit the config.
     """
-    merge_run_arguments(cfg, args)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         hook = cfg.default_hooks.setdefault('visualization', ConfigDict())
@@ -79,8 +82,8 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         )
         if args.show_dir:
             cfg.visualizer.save_dir = args.show_dir
-    if args.out is not None:
-        find_host(cfg).save_predictions(cfg, args.out)
+    if args.save_predictions is not None:
+        find_host(cfg).save_predictions(cfg, args.save_predictions)
 
 
 def use_tta(cfg: Config) -> None:
@@ -90,7 +93,7 @@ def use_tta(cfg: Config) -> None:
         cfg (Config): Changed in place.
 
     Raises:
-        ValueError: If it says nothing of test-time augmentation.
+        ValueError: If it has no settings of test-time augmentation.
     """
     if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
         raise ValueError(
@@ -109,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
     Args:
         args (argparse.Namespace): The command line.
     """
-    cfg = read_config(args.config)
+    cfg = read_run_config(args)
     merge_arguments(cfg, args)
     check_data(cfg, 'test_dataloader')
     resolve_auto(cfg)
@@ -120,8 +123,9 @@ def run(args: argparse.Namespace) -> None:
         return
     checkpoint = read_checkpoint(args.checkpoint)
     runner = build_runner(cfg)
-    # DDP and test-time augmentation wrap the model
-    model = getattr(runner.model, 'module', runner.model)
+    model = unwrap_model(runner.model)
+    if args.tta:
+        model = model.module
     check_weights(model, checkpoint, args.checkpoint)
     del checkpoint
     runner.test()

@@ -1,6 +1,7 @@
 """Train a model, by local modules or end to end.
 
-Data, checkpoint and config are checked first; boundaries='auto' is resolved.
+Data, checkpoint and config are checked first, and boundaries='auto' is
+resolved.
 
 example:
   localsup train localsup_mm::infopro/deeplabv3_r18_k4_mini-cityscapes.py \\
@@ -12,21 +13,17 @@ import argparse
 from mmengine.config import Config
 
 from ..engine import (
+    AMP_FORMS,
     build_runner,
     check_data,
     check_resumed,
     use_safe_hooks,
 )
-from ..hosts import read_config
 from ..planning import resolve_auto
-from .arguments import RUN, add_shared, merge_run_arguments
+from .arguments import add_shared
+from .run_arguments import add_run_arguments, read_run_config
 
 __all__ = ['add_arguments', 'run']
-
-AMP_TYPES = {
-    'OptimWrapper': 'AmpOptimWrapper',
-    'LocalOptimWrapper': 'LocalAmpOptimWrapper',
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='scale the learning rate by the batch size, linearly',
     )
-    add_shared(parser, *RUN)
+    add_run_arguments(parser)
 
 
 def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
@@ -54,15 +51,14 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         ValueError: If an argument does not fit the config.
     """
-    merge_run_arguments(cfg, args)
     if args.amp:
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-        if wrapper not in (*AMP_TYPES, *AMP_TYPES.values()):
+        if wrapper not in (*AMP_FORMS, *AMP_FORMS.values()):
             raise ValueError(
-                f'`--amp` should go with one of {list(AMP_TYPES)}, but got '
+                f'`--amp` should go with one of {list(AMP_FORMS)}, but got '
                 f'{wrapper!r}. Set the optim_wrapper in the config.'
             )
-        cfg.optim_wrapper.type = AMP_TYPES.get(wrapper, wrapper)
+        cfg.optim_wrapper.type = AMP_FORMS.get(wrapper, wrapper)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise ValueError(
@@ -82,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     Args:
         args (argparse.Namespace): The command line.
     """
-    cfg = read_config(args.config)
+    cfg = read_run_config(args)
     merge_arguments(cfg, args)
     is_replaced = use_safe_hooks(cfg)
     check_data(cfg, 'train_dataloader')

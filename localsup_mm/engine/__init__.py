@@ -23,13 +23,20 @@ from .hooks import (
 from .local_backward import LocalBackwardMixin
 from .loops import AsynchronousTrainLoop, SingleModuleStep
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
-from .optim_wrapper import LocalAmpOptimWrapper, LocalOptimWrapper
+from .optim_wrapper import (
+    AMP_FORMS,
+    LOCAL_FORMS,
+    LocalAmpOptimWrapper,
+    LocalOptimWrapper,
+)
 from .prepare_model import prepare_model
 from .random_states import get_random_states, set_random_states
 from .runner import build_runner, check_resumed, use_safe_hooks
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
+    'AMP_FORMS',
+    'LOCAL_FORMS',
     'AsynchronousTrainLoop',
     'AtomicLocalBackend',
     'LocalAmpOptimWrapper',

@@ -12,7 +12,23 @@ from ..upstream import set_scale_update
 from .checks.module_step_check import check_settings
 from .local_backward import LocalBackwardMixin
 
-__all__ = ['LocalAmpOptimWrapper', 'LocalOptimWrapper']
+__all__ = [
+    'AMP_FORMS',
+    'LOCAL_FORMS',
+    'LocalAmpOptimWrapper',
+    'LocalOptimWrapper',
+]
+
+# types of a config to those that train in mixed precision, too
+AMP_FORMS = {
+    'OptimWrapper': 'AmpOptimWrapper',
+    'LocalOptimWrapper': 'LocalAmpOptimWrapper',
+}
+# types of a host's config to those that train local modules, too
+LOCAL_FORMS = {
+    'OptimWrapper': 'LocalOptimWrapper',
+    'AmpOptimWrapper': 'LocalAmpOptimWrapper',
+}
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -5,18 +5,13 @@ from typing import Optional, Union
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ..engine import AMP_FORMS, LOCAL_FORMS
 from ..hosts import find_checkpoint_argument, find_host
 from ..simulation import Workload
 from .make_planner import make_planner
 from .plan import Plan
 
 __all__ = ['check_end_to_end', 'localize']
-
-_AMP = 'AmpOptimWrapper'
-OPTIM_WRAPPERS = {
-    'OptimWrapper': 'LocalOptimWrapper',
-    _AMP: 'LocalAmpOptimWrapper',
-}
 
 
 def localize(
@@ -106,9 +101,9 @@ def check_end_to_end(cfg: Config, name: str) -> None:
             'config it inherits from, or change its local_modules.'
         )
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in OPTIM_WRAPPERS:
+    if kind not in LOCAL_FORMS:
         raise ValueError(
-            f'`optim_wrapper` should be one of {list(OPTIM_WRAPPERS)}, but '
+            f'`optim_wrapper` should be one of {list(LOCAL_FORMS)}, but '
             f'got {kind!r} in {name!r}. Set another one in the config first.'
         )
 
@@ -117,11 +112,11 @@ def _change_optim_wrapper(cfg: Config, workload: Workload) -> dict:
     """Make the settings in which the local optimizer wrapper differs."""
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if workload.autocast_dtype is not None:
-        kind = _AMP
-    changes: dict = dict(type=OPTIM_WRAPPERS[kind])
+        kind = AMP_FORMS.get(kind, kind)
+    changes: dict = dict(type=LOCAL_FORMS[kind])
     if workload.step_each_module:
         changes['step_each_module'] = True
-        if kind == _AMP:
+        if kind in AMP_FORMS.values():
             # a loss scale would skip the step of all modules at once
             changes['dtype'] = 'bfloat16'
             changes['loss_scale'] = _replace(

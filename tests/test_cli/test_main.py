@@ -2,18 +2,17 @@
 
 import argparse
 import sys
-from importlib.util import find_spec
+from types import FunctionType
 
 import pytest
 from commands import run_localsup
 from processes import ROOT, run_tool, start, start_localsup
 
-from localsup_mm.cli import arguments, main
+from localsup_mm.cli import arguments, export, main
 from localsup_mm.version import __version__
 
 SCREEN = 40
-# those whose module is there
-COMMANDS = [n for n in main.COMMANDS if find_spec(f'localsup_mm.cli.{n}')]
+COMMANDS = list(main.COMMANDS)
 # another name of the same thing
 SHIMS = {
     'train': 'train.py',
@@ -91,6 +90,16 @@ def test_flags_of_several_commands_are_in_the_vocabulary():
     assert shared <= known
 
 
+def test_a_word_means_one_thing():
+    meanings = {}
+    for name in COMMANDS:
+        for word, action in find_actions(name).items():
+            meanings.setdefault(word, set()).add(action.dest)
+    several = {w: found for w, found in meanings.items() if len(found) > 1}
+    # the scripts of the hosts call predictions so
+    assert several == {'--out': {'out', 'save_predictions'}}
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit):
         main.main(['--version'])
@@ -145,6 +154,49 @@ def test_other_errors_keep_their_traceback(tmp_path):
     path.write_text("raise ValueError('deep')\n")
     with pytest.raises(ValueError, match='deep'):
         main.main(['plan', str(path), '--lowest'])
+
+
+def let_export_run(monkeypatch, source):
+    """Let `export` run code as if that were code of the package."""
+    code = compile(source, 'export_checkpoint.py', 'exec')
+    run = FunctionType(code, {'__package__': 'localsup_mm.engine'})
+    monkeypatch.setattr(export, 'export_checkpoint', lambda *args: run())
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'ValueError',
+        'TypeError',
+        'RuntimeError',
+        'FloatingPointError',
+        'FileNotFoundError',
+        'FileExistsError',
+        'ImportError',
+    ],
+)
+def test_each_kind_of_refusal_is_a_message(kind, monkeypatch):
+    let_export_run(monkeypatch, f"raise {kind}('`loss` should be finite')")
+    with pytest.raises(SystemExit, match='`loss` should be finite\n'):
+        main.main(['export', 'a.pth', 'b.pth'])
+
+
+@pytest.mark.parametrize(
+    ('source', 'kind'),
+    [
+        ('len(1)', TypeError),
+        ("int('one')", ValueError),
+        (
+            "__import__('torch').ones(2) @ __import__('torch').ones(3)",
+            RuntimeError,
+        ),
+        ('raise KeyError(1)', KeyError),
+    ],
+)
+def test_slips_of_the_package_keep_their_traceback(source, kind, monkeypatch):
+    let_export_run(monkeypatch, source)
+    with pytest.raises(kind):
+        main.main(['export', 'a.pth', 'b.pth'])
 
 
 @pytest.mark.slow

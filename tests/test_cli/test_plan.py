@@ -7,8 +7,8 @@ import torch
 from commands import run_localsup
 from processes import ROOT
 
-from localsup_mm.cli.arguments import read_workload_arguments
 from localsup_mm.cli.main import make_parser, run_command
+from localsup_mm.cli.planning_arguments import read_workload_arguments
 from localsup_mm.hosts import read_training, uses_activation_checkpointing
 from localsup_mm.planning import find_aux_nets
 from localsup_mm.supervision import expand_local_modules

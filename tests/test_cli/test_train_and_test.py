@@ -109,7 +109,7 @@ def test_stock_config_and_runner_give_the_same_miou(
         checkpoint,
         '--work-dir',
         tmp_path / 'ours',
-        '--out',
+        '--save-predictions',
         tmp_path / 'out',
         '--show-dir',
         tmp_path / 'show',

@@ -1,15 +1,23 @@
 """A host of one's own: one file, which its configs import."""
 
+import json
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
+import torch
+from commands import run_localsup
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.registry import DATASETS, METRICS, MODELS
 from processes import ROOT, environment, read_scalars
 
 HOST = '''
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, MODELS, Registry
+from mmengine.registry import DATASETS, METRICS, MODELS, Registry
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -17,6 +25,7 @@ from localsup_mm.hosts import Host, register_host
 
 TOY_MODELS = Registry('model', parent=MODELS, scope='toy_host')
 TOY_DATASETS = Registry('dataset', parent=DATASETS, scope='toy_host')
+TOY_METRICS = Registry('metric', parent=METRICS, scope='toy_host')
 
 
 @TOY_DATASETS.register_module()
@@ -31,6 +40,16 @@ class Noise(Dataset):
 
     def __getitem__(self, i):
         return dict(inputs=torch.rand(3, *self.size), data_samples=i % 3)
+
+
+@TOY_METRICS.register_module()
+class ToyAccuracy(BaseMetric):
+    def process(self, data_batch, data_samples):
+        labels = data_batch['data_samples'].tolist()
+        self.results += [a == b for a, b in zip(data_samples, labels)]
+
+    def compute_metrics(self, results):
+        return dict(toy_accuracy=sum(results) / len(results))
 
 
 @TOY_MODELS.register_module()
@@ -70,6 +89,9 @@ class ToyModel(BaseModel):
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         feats = (self.backbone(inputs),)
+        if mode == 'predict':
+            scores = self.toy_head.fc(feats[-1].mean((2, 3)))
+            return scores.argmax(1).tolist()
         if mode != 'loss':
             return feats
         return self.toy_head.loss(feats, data_samples, 0.1)
@@ -115,6 +137,9 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='Noise', size=(64, 64)))
+test_dataloader = train_dataloader
+test_evaluator = dict(type='ToyAccuracy')
+test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
@@ -166,3 +191,41 @@ def test_the_heads_of_a_fourth_host_are_checked(folder, tmp_path):
         'model.toy_head.num_classes=4', succeeds=False,
     )  # fmt: skip
     assert '`num_classes` of toy_head should be 3' in output
+
+
+@pytest.fixture
+def localsup(folder, monkeypatch):
+    """Run commands in this process, which forgets the host afterwards."""
+    monkeypatch.syspath_prepend(str(folder))
+    known = import_module('localsup_mm.hosts.known_hosts')
+    monkeypatch.setattr(known, '_HOSTS', {**known._HOSTS})
+    yield run_localsup
+    del sys.modules['toy_host']
+    for registry in (DATASETS, METRICS, MODELS):
+        del registry.children['toy_host']
+
+
+def test_commands_on_a_fourth_host(localsup, folder, tmp_path):
+    words = ('--num-local-modules', '3')
+    printed = localsup('plan', folder / 'base.py', *words)
+    assert '3 local modules: peak memory' in printed
+
+    figures = tmp_path / 'figures.json'
+    words = ('--fake', '--json', figures)
+    printed = localsup('compare', folder / 'my.py', *words)
+    for name in ('e2e', 'infopro'):
+        assert f'| {name} |' in printed
+    assert json.loads(figures.read_text())['versions']['toy_host'] == 'unknown'
+
+    words = ('--work-dir', tmp_path)
+    localsup('train', folder / 'my.py', *words)
+    (checkpoint,) = tmp_path.glob('*.pth')
+    words = (checkpoint, *words, '--save-predictions', tmp_path / 'out.pkl')
+    assert 'toy_accuracy' in localsup('test', folder / 'my.py', *words)
+    assert len(load(tmp_path / 'out.pkl')) == 4
+
+    plain = tmp_path / 'plain.pth'
+    localsup('export', checkpoint, plain)
+    cfg = Config.fromfile(folder / 'base.py').model
+    model = MODELS.build(dict(cfg, _scope_='toy_host'))
+    model.load_state_dict(torch.load(plain)['state_dict'])

@@ -1,0 +1,84 @@
+"""The arguments of commands that plan: a goal, and one training step."""
+
+import argparse
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.config import Config
+
+from ..metering import parse_bytes
+from ..simulation import Workload, read_workload
+from .arguments import add_shared, read_size
+
+__all__ = [
+    'add_planning_arguments',
+    'check_memory_budget',
+    'hide_warnings',
+    'read_workload_arguments',
+]
+
+_GOAL = ('--num-local-modules', '--memory-budget', '--lowest')
+_WORKLOAD = ('--batch', '--size', '--amp', '--with-cp', '--step-each-module')
+
+
+def add_planning_arguments(
+    parser: argparse.ArgumentParser,
+) -> argparse._ArgumentGroup:
+    """Add the goals, one of which is required, and the training step.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+
+    Returns:
+        argparse._ArgumentGroup: The goals, of which a command line has one.
+    """
+    goal = parser.add_mutually_exclusive_group(required=True)
+    add_shared(goal, *_GOAL)
+    add_shared(parser, *_WORKLOAD)
+    return goal
+
+
+@contextmanager
+def hide_warnings() -> Iterator[None]:
+    """Hide the hosts' warnings about settings that planning does not use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
+
+
+def check_memory_budget(args: argparse.Namespace) -> None:
+    """Check the memory budget before anything expensive is done.
+
+    Args:
+        args (argparse.Namespace): A command line with the goals.
+
+    Raises:
+        ValueError: If it is no size of memory.
+    """
+    if args.memory_budget is not None:
+        parse_bytes(args.memory_budget, '--memory-budget')
+
+
+def read_workload_arguments(cfg: Config, args: argparse.Namespace) -> Workload:
+    """Read one end-to-end training step from a config and a command line.
+
+    Args:
+        cfg (Config): Config of the training.
+        args (argparse.Namespace): A command line with a training step;
+            the config says what it leaves out.
+
+    Returns:
+        Workload: The training step of the plain model.
+
+    Raises:
+        ValueError: If :func:`read_workload` refuses them.
+    """
+    return read_workload(
+        cfg,
+        args.batch,
+        read_size(args),
+        args.amp,
+        args.with_cp,
+        args.step_each_module,
+    )
