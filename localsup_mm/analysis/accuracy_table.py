@@ -29,8 +29,8 @@ class SettingCost:
     """The costs of one setting of a grid.
 
     Args:
-        inference (InferenceCost): Of the trained network.
-        peak_memory (int): Bytes, in a training iteration.
+        inference (InferenceCost): The costs of the trained network.
+        peak_memory (int): The most bytes in a training iteration.
     """
 
     inference: InferenceCost
@@ -38,13 +38,14 @@ class SettingCost:
 
 
 def count_setting(cfg: Config) -> SettingCost:
-    """Count what a setting costs, without training it.
+    """Count the costs of a setting, without training it.
 
     Args:
         cfg (Config): The whole config; it is not changed.
 
     Returns:
-        SettingCost: For its image size and, in training, its batch size.
+        SettingCost: The costs at its image size and, in training, its batch
+        size.
     """
     cfg = copy.deepcopy(cfg)
     prepare_config(cfg)
@@ -63,10 +64,10 @@ def make_accuracy_table(
 
     Args:
         grid (Grid): Its settings are the rows.
-        records (dict[str, dict[int, dict]]): By setting and seed, the record
-            of each finished training.
-        costs (dict[str, SettingCost], optional): By setting. Defaults to
-            None: they are left out.
+        records (dict[str, dict[int, dict]]): The record of each finished
+            training, by setting and seed.
+        costs (dict[str, SettingCost], optional): The costs of each setting.
+            Defaults to None, which leaves them out.
 
     Returns:
         tuple[list[str], list[list[str]]]: The columns, and the cells of each
@@ -104,7 +105,7 @@ def _round(value: Optional[float]) -> str:
 
 
 def _summarize(finals: Sequence[Optional[float]]) -> tuple[str, str]:
-    """Mean and standard deviation of those that are there."""
+    """Compute mean and standard deviation of the values that are there."""
     done = [final for final in finals if final is not None]
     return (
         _round(statistics.mean(done) if done else None),

@@ -1,4 +1,4 @@
-"""The record of one training: what it was, and what came of it."""
+"""The record of one training: its settings and its results."""
 
 import json
 import statistics
@@ -43,7 +43,8 @@ def write_record(run: Path, record: dict[str, Any]) -> None:
 
     Args:
         run (Path): The folder of the training; made if need be.
-        record (dict): As :func:`read_record` returns it.
+        record (dict): The record, with the keys that :func:`read_record`
+            returns.
     """
     run.mkdir(parents=True, exist_ok=True)
     # a run that is killed meanwhile leaves the old one
@@ -53,13 +54,13 @@ def write_record(run: Path, record: dict[str, Any]) -> None:
 
 
 def find_schedule(cfg: Config) -> dict[str, Any]:
-    """Find what decides how long and how a network is trained.
+    """Find the settings that decide how a network is trained.
 
     Args:
         cfg (Config): The whole config.
 
     Returns:
-        dict: Plain data, to be compared.
+        dict: The settings as plain data, which can be compared.
     """
     schedule = dict(
         train_cfg=cfg.get('train_cfg'),
@@ -78,8 +79,8 @@ def read_curve(run: Path, metric: str) -> dict[int, float]:
         metric (str): A key of its evaluations.
 
     Returns:
-        dict[int, float]: Iteration, or epoch, of each evaluation to what it
-        found.
+        dict[int, float]: The metric by iteration, or epoch, of each
+        evaluation.
 
     Raises:
         ValueError: If no evaluation has the metric.

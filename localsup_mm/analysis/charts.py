@@ -26,9 +26,9 @@ def draw_bars(
     Args:
         peaks (dict[str, int]): Bytes, by the name of the method; the first
             one is the baseline of the percentages.
-        labels (dict[str, str]): What to write below each bar, by name.
+        labels (dict[str, str]): The text below each bar, by name.
         title (str): Two lines at most.
-        path (Path): The picture.
+        path (Path): The file of the picture.
         references (Collection[str]): Methods drawn in grey. Defaults to
             ('e2e', 'with_cp').
 
@@ -60,7 +60,8 @@ def find_pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
     """Find the points that no other one beats in both values.
 
     Args:
-        points (dict[str, tuple[float, float]]): By name; less is better.
+        points (dict[str, tuple[float, float]]): Two values of each name; less
+            is better.
 
     Returns:
         list[str]: Their names, by their first value.
@@ -86,11 +87,11 @@ def draw_front(
     """Draw each method as a point, and the front of those to choose from.
 
     Args:
-        points (dict[str, tuple[float, float]]): Time, or what stands for it,
+        points (dict[str, tuple[float, float]]): Time, or MACs in its place,
             and GiB of each method.
-        xlabel (str): Says what the first value is.
-        title (str): Of the picture.
-        path (Path): The picture.
+        xlabel (str): The name of the first value.
+        title (str): The title of the picture.
+        path (Path): The file of the picture.
         references (Collection[str]): Methods drawn in grey. Defaults to
             ('e2e', 'with_cp').
 
@@ -140,10 +141,10 @@ def draw_curves(
     """Draw a metric over the trainings: the mean, and each run's points.
 
     Args:
-        curves (dict[str, list[dict[int, float]]]): By setting, of each of
-            its runs the iteration of an evaluation and what it found.
-        ylabel (str): Says what it found.
-        path (Path): The picture.
+        curves (dict[str, list[dict[int, float]]]): The runs of each setting;
+            a run maps the iteration of an evaluation to the metric.
+        ylabel (str): The name of the metric.
+        path (Path): The file of the picture.
 
     Raises:
         ImportError: If matplotlib is missing.

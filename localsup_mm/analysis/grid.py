@@ -16,13 +16,13 @@ _ROW_KEYS = {'config', 'name', 'overrides'}
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: a config, what overrides it, and a seed.
+    """One training: a config, overrides of it, and a seed.
 
     Args:
-        name (str): Of the setting; all its seeds share it.
+        name (str): The name of the setting; all its seeds share it.
         config (str): The config file, or ``'mmdet::...'``.
         overrides (dict): Settings by dotted key, as ``--cfg-options``.
-        seed (int): Of the training.
+        seed (int): The seed of the training.
     """
 
     name: str
@@ -32,16 +32,16 @@ class Cell:
 
     @property
     def folder(self) -> str:
-        """Its folder in a work dir."""
+        """The name of its folder in a work dir."""
         return f'{self.name}_seed{self.seed}'
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Trainings to be compared, and how.
+    """Trainings to be compared, and the form of their comparison.
 
     Args:
-        name (str): Of the tables and curves.
+        name (str): The name of the tables and curves.
         cells (list[Cell]): Seed by seed, so that an early look compares all
             settings.
         metric (str): A key of the evaluation.
@@ -84,11 +84,11 @@ def read_grid(
 
     Args:
         paths (Sequence[str]): One grid file (``.yml``), or configs.
-        seeds (Sequence[int], optional): Of each setting. Defaults to None:
-            those of the grid file, else 0, 1 and 2.
+        seeds (Sequence[int], optional): The seeds of each setting. Defaults
+            to None, which means those of the grid file, else 0, 1 and 2.
 
     Returns:
-        Grid: With a cell for each setting and seed.
+        Grid: The grid, which has a cell for each setting and seed.
 
     Raises:
         ValueError: If there are several grid files, one has unknown keys,

@@ -32,14 +32,14 @@ class GridRunner:
     where it stopped.
 
     Args:
-        work_dir (Path): For the folders of all cells.
+        work_dir (Path): The folder with the folders of all cells.
         metric (str): A key of the evaluation.
         train_command (Sequence[str]): Words that begin the command of a
             training; a config, ``--work-dir``, ``--resume`` and
             ``--cfg-options`` follow.
         schedule (str, optional): A config file that is merged onto each
             config. Defaults to None.
-        overrides (dict): Settings by dotted key, of all cells. Defaults to
+        overrides (dict): Settings of all cells, by dotted key. Defaults to
             none.
     """
 
@@ -56,7 +56,7 @@ class GridRunner:
             cell (Cell): The training.
 
         Returns:
-            Config: With schedule, overrides and seed merged.
+            Config: The config with schedule, overrides and seed merged.
         """
         cfg = Config.fromstring(self._make_text(cell), '.py')
         cfg.merge_from_dict(self._find_overrides(cell))
@@ -66,7 +66,7 @@ class GridRunner:
         """Refuse a work dir that was begun with another schedule.
 
         Args:
-            cells (Sequence[Cell]): To be trained in it.
+            cells (Sequence[Cell]): The cells that are to be trained in it.
 
         Raises:
             ValueError: If one of them was begun for longer or shorter, on
@@ -89,7 +89,7 @@ class GridRunner:
                 )
 
     def read(self, cell: Cell) -> Optional[dict[str, Any]]:
-        """Read what came of a cell.
+        """Read the results of a cell.
 
         Args:
             cell (Cell): The training.
@@ -121,7 +121,7 @@ class GridRunner:
             cell (Cell): The training.
 
         Returns:
-            dict: The record, see :meth:`read`.
+            dict: The record; :meth:`read` tells its keys.
 
         Raises:
             RuntimeError: If the training fails; with the end of its log.
@@ -158,7 +158,7 @@ class GridRunner:
         """Train what is not trained yet.
 
         Args:
-            cells (Sequence[Cell]): In this order.
+            cells (Sequence[Cell]): The cells, in the order of training.
 
         Yields:
             tuple[Cell, dict]: Each cell, once it is finished, and its
@@ -184,7 +184,7 @@ class GridRunner:
         return {**cell.overrides, **self.overrides, **seed}
 
     def _make_text(self, cell: Cell) -> str:
-        """The config of a cell on top of its file, in the schedule."""
+        """Write a config of a cell: its file, then the schedule."""
         config = cell.config
         if '::' not in config:
             config = str(Path(config).absolute())
@@ -214,7 +214,7 @@ class GridRunner:
 
 
 def _to_words(overrides: dict[str, Any]) -> list[str]:
-    """Overrides as words of a command line."""
+    """Turn overrides into words of a command line."""
     words = [f'{key}={_to_text(value)}' for key, value in overrides.items()]
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)

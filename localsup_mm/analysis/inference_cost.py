@@ -22,11 +22,13 @@ class InferenceCost:
     Context encoders count: they run at inference.
 
     Args:
-        parameters (int): Of the network.
+        parameters (int): The number of parameters of the network.
         macs (int): Multiply-accumulates of convs and matrix products for one
             image.
-        more_parameters (float): Than the host's network alone, in %.
-        more_macs (float): Than the host's network alone, in %.
+        more_parameters (float): The parameters that it has more than the
+            host's network alone, in %.
+        more_macs (float): The MACs that it has more than the host's network
+            alone, in %.
     """
 
     parameters: int
@@ -36,14 +38,14 @@ class InferenceCost:
 
 
 def count_at_inference(cfg: Config) -> InferenceCost:
-    """Count what the network of a config costs once it is trained.
+    """Count size and compute of the trained network of a config.
 
     Args:
         cfg (Config): Prepared by :func:`prepare_config`; its training
             pipeline says how large images are.
 
     Returns:
-        InferenceCost: For one image of that size.
+        InferenceCost: The costs for one image of that size.
     """
     size = find_host(cfg).find_image_size(cfg)
     parameters, macs = _count(cfg, size)

@@ -19,11 +19,11 @@ def predict_cost(
     size: tuple[int, int],
     amp: bool = False,
 ) -> StepCost:
-    """Predict what an iteration costs, on fake tensors.
+    """Predict the costs of an iteration, on fake tensors.
 
     Args:
         method (Method): How the network is trained.
-        num_images (int): B.
+        num_images (int): The batch size, B.
         size (tuple[int, int]): H and W, in pixels.
         amp (bool): Whether it is trained in mixed precision. Defaults to
             False.
@@ -43,18 +43,18 @@ def predict_all(
     size: tuple[int, int],
     amp: bool = False,
 ) -> dict[str, dict]:
-    """Predict what each method costs; print each when it is there.
+    """Predict the costs of each method; print each when it is there.
 
     Args:
-        methods (dict[str, Method]): By name.
-        num_images (int): B.
+        methods (dict[str, Method]): The methods by name.
+        num_images (int): The batch size, B.
         size (tuple[int, int]): H and W, in pixels.
         amp (bool): Whether they train in mixed precision. Defaults to False.
 
     Returns:
-        dict[str, dict]: ``peak_memory`` of an iteration in bytes,
-        ``forward_macs`` and ``step_macs`` of it, and ``parameters`` of the
-        model, of each method.
+        dict[str, dict]: The figures of each method: ``peak_memory`` of an
+        iteration in bytes, its ``forward_macs`` and ``step_macs``, and the
+        ``parameters`` of the model.
     """
     results = {}
     for name, method in methods.items():
@@ -74,15 +74,15 @@ def measure_all(
     """Run each method on the same batch, first alone, then in turns.
 
     Args:
-        methods (dict[str, Method]): By name, ``e2e`` first.
-        num_images (int): B.
+        methods (dict[str, Method]): The methods by name, ``e2e`` first.
+        num_images (int): The batch size, B.
         size (tuple[int, int]): H and W, in pixels.
         amp (bool): Whether they train in mixed precision. Defaults to False.
         num_rounds (int): How often each is timed. Defaults to 0.
 
     Returns:
-        dict[str, dict]: Of each method, as :func:`predict_all`, and
-        ``seconds``, one a round.
+        dict[str, dict]: The figures of each method, with the keys of
+        :func:`predict_all` and with ``seconds``, one a round.
     """
     run = TrainingRun(methods['e2e'], amp)
     weights = {

@@ -36,12 +36,12 @@ class Method:
     """One way to train the network of a config.
 
     Args:
-        cfg (Config): The whole config, of a locally supervised model or of
-            a plain one.
+        cfg (Config): The whole config; its model is locally supervised or
+            plain.
         with_cp (bool): Whether the backbone is told to checkpoint its
             activations, or no layer does. Defaults to False.
-        variant (str): Tells it from another one of the same method and K.
-            Defaults to ''.
+        variant (str): A word that tells it from another one of the same
+            method and K. Defaults to ''.
         is_optional (bool): Whether it is compared only where it is asked
             for. Defaults to False.
     """
@@ -80,7 +80,7 @@ def name_method(cfg: Config) -> str:
     """Name the method of a locally supervised config, by its parts.
 
     Args:
-        cfg (Config): Of a locally supervised model.
+        cfg (Config): The config of a locally supervised model.
 
     Returns:
         str: ``'contsup'`` with context; else ``'infopro'`` with decoders;
@@ -101,14 +101,15 @@ def derive_methods(*cfgs: Config) -> dict[str, Method]:
     """Derive all ways to train one network from its configs.
 
     Args:
-        *cfgs (Config): Of locally supervised models or of plain ones; the
-            first one's plain network is the baseline.
+        *cfgs (Config): Configs of locally supervised models or of plain
+            ones; the plain network of the first one is the baseline.
 
     Returns:
-        dict[str, Method]: ``e2e`` and ``with_cp``; of each locally
-        supervised config its own, see :func:`name_method`; and, where that
-        is ``infopro``, optionally ``greedy``, the same without decoders.
-        These are there both alone and ``+with_cp``, and are called e.g.
+        dict[str, Method]: The methods by name: ``e2e`` and ``with_cp``; the
+        method of each locally supervised config, which
+        :func:`name_method` names; and, where that is ``infopro``,
+        optionally ``greedy``, the same without decoders. The local ones are
+        there both alone and ``+with_cp``, and are called e.g.
         ``infopro_k4`` where there are several such configs.
 
     Raises:
@@ -157,7 +158,14 @@ def _check_same_network(cfgs: Sequence[Config]) -> None:
 
 
 def to_end_to_end(cfg: Config) -> Config:
-    """Copy a config with the plain backbone."""
+    """Copy a config with the plain backbone.
+
+    Args:
+        cfg (Config): The whole config; it is not changed.
+
+    Returns:
+        Config: The copy, whose model is the host's.
+    """
     cfg = copy.deepcopy(cfg)
     if Method(cfg).is_local:
         cfg.model.backbone = cfg.model.backbone.backbone
@@ -168,10 +176,10 @@ def build_model(method: Method) -> nn.Module:
     """Build the model of a method, with plain batch norm.
 
     Args:
-        method (Method): How it is to be trained.
+        method (Method): The way in which it is to be trained.
 
     Returns:
-        nn.Module: On the CPU, in training mode.
+        nn.Module: The model, on the CPU and in training mode.
     """
     init_default_scope(method.cfg.default_scope)
     return build_host_model(method.cfg, method.with_cp).train()

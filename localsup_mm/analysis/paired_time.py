@@ -15,9 +15,10 @@ def time_in_turns(
     """Time steps in turns, forwards and backwards alternately.
 
     Args:
-        steps (dict[str, Callable]): By name; each trains on a batch.
-        batch (dict): As a data loader yields it.
-        num_rounds (int): Each runs once a round.
+        steps (dict[str, Callable]): The steps by name; each trains on a
+            batch.
+        batch (dict): A batch as a data loader yields it.
+        num_rounds (int): The number of rounds; each step runs once in each.
 
     Returns:
         dict[str, list[float]]: Seconds, one a round.
@@ -47,8 +48,9 @@ def ratio_quartiles(
     """Compute quartiles of the ratio of two times, taken round by round.
 
     Args:
-        seconds (list[float]): Of at least two rounds.
-        reference (list[float]): Of the same rounds.
+        seconds (list[float]): The times of at least two rounds.
+        reference (list[float]): The times of the same rounds to compare
+            with.
 
     Returns:
         tuple[float, float, float]: Lower quartile, median, upper quartile.

@@ -1,4 +1,4 @@
-"""What methods were compared on, for the record of a comparison."""
+"""The setting of a comparison, for its record."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ __all__ = ['describe_setting', 'find_versions', 'name_machine']
 
 
 def describe_setting(setting: dict) -> str:
-    """Say in a line on what methods were compared.
+    """Describe the setting of a comparison in a line.
 
     Args:
         setting (dict): ``input_shape``, ``precision``, ``device`` and
@@ -43,7 +43,7 @@ def name_machine(device: str) -> str:
 
 
 def find_versions(host: str) -> dict[str, str]:
-    """Find the versions of all that has a say in the numbers.
+    """Find the versions of the packages that decide the figures.
 
     Args:
         host (str): The package of the host that trains.

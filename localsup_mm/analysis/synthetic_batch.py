@@ -12,8 +12,8 @@ def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:
     """Draw random images, with the labels that the planner counts with.
 
     Args:
-        cfg (Config): Of a training.
-        num_images (int): B.
+        cfg (Config): The config of a training.
+        num_images (int): The batch size, B.
         size (tuple[int, int]): H and W, in pixels.
 
     Returns:

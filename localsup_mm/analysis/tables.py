@@ -54,7 +54,7 @@ def write_csv(
 
 
 def add_time_ratios(results: dict[str, dict]) -> None:
-    """Add the quartiles of time over that of end-to-end, ``time_ratio``.
+    """Add ``time_ratio``, the quartiles of time over that of end-to-end.
 
     Args:
         results (dict[str, dict]): See :func:`measure_all`; changed in place
