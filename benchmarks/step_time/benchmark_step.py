@@ -29,7 +29,7 @@ from torch import Tensor
 from localsup_mm.analysis import (
     make_batch,
     ratio_quartiles,
-    read_config,
+    read_comparable,
     time_in_turns,
 )
 from localsup_mm.engine import prepare_model
@@ -154,7 +154,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    cfg = read_config(args.config, args.size)
+    cfg = read_comparable(args.config, args.size)
     hand_written = importlib.import_module(HAND_WRITTEN[cfg.default_scope])
     print(f'build {args.config}', flush=True)
     model = build_model(cfg)

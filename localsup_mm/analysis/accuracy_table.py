@@ -11,7 +11,7 @@ from mmengine.config import Config
 from ..simulation import peak_memory, read_workload
 from .grid import Grid
 from .inference_cost import InferenceCost, count_at_inference
-from .methods import prepare_config
+from .read_comparable import prepare_config
 
 __all__ = ['SettingCost', 'count_setting', 'make_accuracy_table']
 

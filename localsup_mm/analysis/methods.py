@@ -4,16 +4,13 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from ..hosts import read_training
 from ..hosts.activation_checkpointing import CHECKPOINT_FLAGS
-from ..planning import resolve_auto
-from ..simulation import build_host_model, drop_pretrained
+from ..simulation import build_host_model
 from ..supervision import list_local_modules
 
 __all__ = [
@@ -21,8 +18,6 @@ __all__ = [
     'build_model',
     'derive_methods',
     'name_method',
-    'prepare_config',
-    'read_config',
     'to_end_to_end',
 ]
 
@@ -79,50 +74,6 @@ class Method:
         if self.variant:
             label = f'{label} ({self.variant})'
         return f'{label} + checkpointing' if self.with_cp else label
-
-
-def read_config(path: str, size: Optional[tuple[int, int]] = None) -> Config:
-    """Read a config, with a model as the Runner would build it.
-
-    Args:
-        path (str): The config file, or ``'mmdet::...'`` for one that a host
-            brings.
-        size (tuple[int, int], optional): H and W of the images, in pixels.
-            Defaults to None: that of the config.
-
-    Returns:
-        Config: See :func:`prepare_config`.
-
-    Raises:
-        ValueError: If it is no config of a training, see
-            :func:`read_training`.
-    """
-    cfg = read_training(path)
-    prepare_config(cfg, size)
-    return cfg
-
-
-def prepare_config(
-    cfg: Config, size: Optional[tuple[int, int]] = None
-) -> None:
-    """Make the model of a config one that can be built and counted.
-
-    Pretrained weights cost nothing in training and would be downloaded: they
-    are left out. ``boundaries='auto'`` is resolved.
-
-    Args:
-        cfg (Config): Of a training; changed in place.
-        size (tuple[int, int], optional): H and W of the images, in pixels.
-            Defaults to None: that of the config.
-    """
-    init_default_scope(cfg.default_scope)
-    drop_pretrained(cfg.model)
-    resolve_auto(cfg)
-    if 'data_preprocessor' in cfg:
-        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    preprocessor = cfg.model.get('data_preprocessor') or {}
-    if size is not None and 'size' in preprocessor:
-        preprocessor['size'] = size
 
 
 def name_method(cfg: Config) -> str:

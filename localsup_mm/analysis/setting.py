@@ -46,13 +46,18 @@ def find_versions(host: str) -> dict[str, str]:
     """Find the versions of all that has a say in the numbers.
 
     Args:
-        host (str): Of the three, the one that trains.
+        host (str): The package of the host that trains.
 
     Returns:
-        dict[str, str]: By package.
+        dict[str, str]: The version of each package; ``'unknown'`` if it
+        tells none, as the module of one's own host may.
     """
     packages = dict.fromkeys(['torch', 'mmengine', host, 'localsup_mm'])
     return {
         'python': platform.python_version(),
-        **{name: import_module(name).__version__ for name in packages},
+        **{name: _find_version(name) for name in packages},
     }
+
+
+def _find_version(package: str) -> str:
+    return getattr(import_module(package), '__version__', 'unknown')

@@ -8,7 +8,6 @@ import torch
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmengine.optim import build_optim_wrapper as build_from_config
-from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 
@@ -100,19 +99,18 @@ def _build_optim_wrapper(
         settings.pop('step_each_module', None)
     settings.type = f'{prefix}{"Amp" if amp else ""}OptimWrapper'
     if settings.type == 'AmpOptimWrapper' and get_device() == 'cpu':
-        settings.type = 'PlainCpuAmpOptimWrapper'
+        settings.type = _PlainCpuAmpOptimWrapper
     optim_wrapper = build_from_config(model, settings)
     for group in optim_wrapper.optimizer.param_groups:
         group['lr'] = 0.0
     return optim_wrapper
 
 
-@OPTIM_WRAPPERS.register_module()
-class PlainCpuAmpOptimWrapper(LocalAmpOptimWrapper):
-    """Train in bfloat16 without local modules on a CPU.
+class _PlainCpuAmpOptimWrapper(LocalAmpOptimWrapper):
+    """An optimizer wrapper for bfloat16 without local modules on a CPU.
 
-    mmengine's own wrapper refuses to.
+    mmengine's own wrapper refuses to run there.
     """
 
     def prepare_once(self, model: nn.Module) -> None:
-        """There are no local modules to check."""
+        """Check nothing, since there are no local modules."""

@@ -36,7 +36,7 @@ from ..analysis import (
     measure_all,
     name_machine,
     predict_all,
-    read_config,
+    read_comparable,
 )
 from ..hosts import find_checkpointing_layers, find_host
 from ..hosts.activation_checkpointing import CHECKPOINT_FLAGS
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    cfgs = [read_config(path, size) for path in args.configs]
+    cfgs = [read_comparable(path, size) for path in args.configs]
     cfg = cfgs[0]
     torch.backends.cudnn.benchmark = cfg.get('env_cfg', {}).get(
         'cudnn_benchmark', False

@@ -2,7 +2,8 @@
 
 import pytest
 
-from localsup_mm.analysis import Cell, read_grid
+from localsup_mm.analysis import read_grid
+from localsup_mm.analysis.grid import Cell
 
 GRID = """
 metric: accuracy/top1

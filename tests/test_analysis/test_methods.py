@@ -4,7 +4,8 @@ import pytest
 from mmengine.config import Config
 from processes import ROOT
 
-from localsup_mm.analysis import derive_methods, name_method, read_config
+from localsup_mm.analysis import derive_methods, read_comparable
+from localsup_mm.analysis.methods import name_method
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_several_local_configs():
         'greedy/resnet32_k4_cifar10',
         'contsup/resnet32_k16_r1e_cifar10',
     ]
-    cfgs = [read_config(f'{ROOT}/configs/{name}.py') for name in names]
+    cfgs = [read_comparable(f'{ROOT}/configs/{name}.py') for name in names]
     methods = derive_methods(*cfgs)
     second = 'infopro_k2_resnet32_k2_contrast_cifar10'
     assert {n: m.label for n, m in methods.items() if not m.with_cp} == {

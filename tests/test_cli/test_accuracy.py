@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from processes import ROOT
 
-from localsup_mm.analysis import GridRunner, InferenceCost, SettingCost
+from localsup_mm.analysis import GridRunner, SettingCost
+from localsup_mm.analysis.inference_cost import InferenceCost
 from localsup_mm.cli import accuracy as command
 
 GRID = """

@@ -16,12 +16,12 @@ from processes import ROOT
 from tiny_detector import narrow_detector
 
 from localsup_mm.analysis import (
-    TrainingRun,
     build_model,
     derive_methods,
     make_batch,
-    read_config,
+    read_comparable,
 )
+from localsup_mm.analysis.training_run import TrainingRun
 from localsup_mm.cli import compare as command
 from localsup_mm.hosts import (
     find_checkpointing_layers,
@@ -111,7 +111,7 @@ def compare(path, *words):
 
 def live_bytes(path, name, num_images, size):
     """Peak of a second iteration, without the command's measuring."""
-    cfg = read_config(path, size)
+    cfg = read_comparable(path, size)
     run = TrainingRun(derive_methods(cfg)[name])
     set_random_seed(0)
     batch = make_batch(cfg, num_images, size)
@@ -153,7 +153,7 @@ def test_segmentor(write):
     assert step['e2e'] < 3 * forward['e2e']
     recomputed = step['with_cp'] - step['e2e']
     assert 0.2 * forward['e2e'] < recomputed < forward['e2e']
-    model = build_model(derive_methods(read_config(path))['infopro'])
+    model = build_model(derive_methods(read_comparable(path))['infopro'])
     aux_nets = model.backbone.local_supervision.parameters()
     more = methods['infopro']['parameters'] - methods['e2e']['parameters']
     assert more == sum(p.numel() for p in aux_nets)
@@ -168,12 +168,14 @@ def test_segmentor_on_fake_tensors(write, tmp_path):
     )
     methods = output['methods']
     assert list(methods) == ['e2e', 'infopro+with_cp']
-    model = build_model(derive_methods(read_config(path))['e2e'])
+    model = build_model(derive_methods(read_comparable(path))['e2e'])
     peak = peak_memory(
         Workload(
             model,
             (2, 3, 64, 64),
-            partial(find_host('mmseg').make_data_samples, read_config(path)),
+            partial(
+                find_host('mmseg').make_data_samples, read_comparable(path)
+            ),
             lambda params: torch.optim.SGD(params, lr=0.01, momentum=0.9),
         )
     )
@@ -269,7 +271,7 @@ def test_amp_on_fake_tensors(write):
 
 
 def test_instance_segmentation(tmp_path):
-    cfg = read_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+    cfg = read_comparable('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
     cfg.model.backbone.depth = 18
     narrow_detector(cfg)
     path = str(tmp_path / 'net.py')
@@ -326,7 +328,7 @@ def test_charts_without_matplotlib(write, monkeypatch):
 
 
 def test_same_weights_for_all(write):
-    methods = derive_methods(read_config(write(CLASSIFIER)))
+    methods = derive_methods(read_comparable(write(CLASSIFIER)))
     e2e = TrainingRun(methods['e2e']).model.state_dict()
     weights = {name: tensor + 1 for name, tensor in e2e.items()}
     local = TrainingRun(methods['infopro+with_cp'], weights=weights).model
@@ -339,7 +341,7 @@ def test_same_weights_for_all(write):
 
 
 def test_checkpoints_of_the_config_are_left_out(write):
-    cfg = read_config(write(CLASSIFIER))
+    cfg = read_comparable(write(CLASSIFIER))
     cfg.model.backbone.backbone.with_cp = True
     for name, method in derive_methods(cfg).items():
         model = build_model(method)
@@ -348,10 +350,10 @@ def test_checkpoints_of_the_config_are_left_out(write):
 
 def test_a_step_changes_no_weight(write):
     run = TrainingRun(
-        derive_methods(read_config(write(CLASSIFIER)))['infopro']
+        derive_methods(read_comparable(write(CLASSIFIER)))['infopro']
     )
     before = {n: p.clone() for n, p in run.model.named_parameters()}
-    run.step(make_batch(read_config(write(CLASSIFIER)), 2, (32, 32)))
+    run.step(make_batch(read_comparable(write(CLASSIFIER)), 2, (32, 32)))
     for name, parameter in run.model.named_parameters():
         assert torch.equal(parameter, before[name])
 
