@@ -126,7 +126,7 @@ def _is_refusal(error: Exception) -> bool:
 
     Errors of what it calls, and slips of its own, are no refusals.
     """
-    trace = error.__traceback__
+    trace: Any = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
     package = trace.tb_frame.f_globals.get('__package__') or ''
