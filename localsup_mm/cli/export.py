@@ -1,8 +1,9 @@
 """Export the network of a checkpoint, for publishing.
 
-The file loads into the plain host model without this package: aux nets,
-optimizer, schedulers, log and random states are left out. No code that the
-checkpoint may hold is run.
+The file loads into the plain host model without this package, unless it has
+ContSup's context encoders, which are part of the network. Aux nets, optimizer,
+schedulers, log and random states are left out. No code that the checkpoint may
+hold is run.
 
 example:
   localsup export work_dirs/my/iter_40000.pth deeplabv3_r101.pth

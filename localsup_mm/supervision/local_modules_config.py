@@ -143,7 +143,7 @@ def _find_boundaries(
     if isinstance(boundaries, str):
         raise ValueError(
             '`boundaries` should be a list of names when a model is built, '
-            f"but got {boundaries!r}. tools/train.py replaces 'auto' in a "
+            f"but got {boundaries!r}. localsup train replaces 'auto' in a "
             'config; elsewhere call resolve_auto(cfg) of the planner first.'
         )
     if partition is None and boundaries is not None:
