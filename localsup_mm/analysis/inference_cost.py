@@ -10,6 +10,7 @@ from ..hosts import find_host
 from ..metering import MacCounter
 from ..simulation import build_host_model
 from ..supervision.state_dict_keys import is_aux_net
+from ..tracing import find_image_channels
 from .methods import to_end_to_end
 
 __all__ = ['InferenceCost', 'count_at_inference']
@@ -61,7 +62,8 @@ def count_at_inference(cfg: Config) -> InferenceCost:
 def _count(cfg: Config, size: tuple[int, int]) -> tuple[int, int]:
     model = build_host_model(cfg).eval()
     with torch.no_grad(), MacCounter() as counter:
-        model(torch.zeros(1, 3, *size))
+        channels = find_image_channels(model.backbone, size)
+        model(torch.zeros(1, channels, *size))
     return _count_deployed(model), counter.total
 
 

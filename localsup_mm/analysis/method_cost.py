@@ -5,6 +5,7 @@ import time
 from mmengine.runner import set_random_seed
 
 from ..simulation import StepCost, measure_step, read_workload
+from ..tracing import find_image_channels
 from .methods import Method
 from .paired_time import time_in_turns
 from .synthetic_batch import make_batch
@@ -90,7 +91,8 @@ def measure_all(
         for name, tensor in run.model.state_dict().items()
     }
     set_random_seed(0)
-    batch = make_batch(methods['e2e'].cfg, num_images, size)
+    channels = find_image_channels(run.model.backbone, size)
+    batch = make_batch(methods['e2e'].cfg, num_images, size, channels)
     results = {}
     for name, method in methods.items():
         del run  # its memory is not that of the next one

@@ -8,19 +8,25 @@ from ..hosts import find_host
 __all__ = ['make_batch']
 
 
-def make_batch(cfg: Config, num_images: int, size: tuple[int, int]) -> dict:
+def make_batch(
+    cfg: Config,
+    num_images: int,
+    size: tuple[int, int],
+    image_channels: int = 3,
+) -> dict:
     """Draw random images, with the labels that the planner counts with.
 
     Args:
         cfg (Config): The config of a training.
         num_images (int): The batch size, B.
         size (tuple[int, int]): H and W, in pixels.
+        image_channels (int): C. Defaults to 3.
 
     Returns:
-        dict: B ``inputs``, each ``(3, H, W)`` of uint8, and B
+        dict: B ``inputs``, each ``(C, H, W)`` of uint8, and B
         ``data_samples``.
     """
-    shape = (num_images, 3, *size)
+    shape = (num_images, image_channels, *size)
     return dict(
         inputs=list(torch.randint(256, shape, dtype=torch.uint8)),
         data_samples=find_host(cfg).make_data_samples(cfg, shape),

@@ -22,6 +22,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
+from torch import nn
 
 from ..analysis import (
     Method,
@@ -40,6 +41,7 @@ from ..analysis import (
 )
 from ..hosts import find_checkpointing_layers, find_host
 from ..hosts.activation_checkpointing import CHECKPOINT_FLAGS
+from ..tracing import find_image_channels
 from .arguments import add_shared, read_size
 
 __all__ = ['add_arguments', 'run']
@@ -93,7 +95,10 @@ def run(args: argparse.Namespace) -> None:
     size = size or find_host(cfg).find_image_size(cfg)
     amp = args.amp or 'Amp' in str(cfg.optim_wrapper.get('type'))
     methods = _choose_methods(derive_methods(*cfgs), args.methods)
-    notes = _find_notes(methods)
+    model = build_model(methods['e2e'])
+    image_channels = find_image_channels(model.backbone, size)
+    notes = _find_notes(methods, model)
+    del model  # its memory is not that of a method
     methods = {n: m for n, m in methods.items() if n not in notes}
     if args.fake:
         results = predict_all(methods, batch, size, amp)
@@ -102,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
     add_time_ratios(results)
     for name, method in methods.items():
         results[name]['boundaries'] = method.boundaries
-    setting = _describe(args, cfgs, (batch, 3, *size), amp)
+    setting = _describe(args, cfgs, (batch, image_channels, *size), amp)
     title = f'{args.configs[0]}: {describe_setting(setting)}'
     print(f'\n{title}\n')
     print(format_methods(results, notes), flush=True)
@@ -153,9 +158,11 @@ def _choose_methods(
     return {name: methods[name] for name in dict.fromkeys(['e2e', *names])}
 
 
-def _find_notes(methods: dict[str, Method]) -> dict[str, str]:
+def _find_notes(
+    methods: dict[str, Method], model: nn.Module
+) -> dict[str, str]:
     """Say of methods that cannot be measured why they cannot."""
-    if find_checkpointing_layers(build_model(methods['e2e'])):
+    if find_checkpointing_layers(model):
         return {}
     flags = ' or '.join(CHECKPOINT_FLAGS)
     return {

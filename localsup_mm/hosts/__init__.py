@@ -8,14 +8,15 @@ from .activation_checkpointing import (
     set_activation_checkpointing,
     uses_activation_checkpointing,
 )
+from .aux_nets import METHODS
 from .build import build_part
 from .check_dataset import check_dataset
 from .compiled_ops import (
     adapted_compiled_ops,
     let_compiled_ops_take_bfloat16,
 )
-from .head_loss import compute_head_loss
-from .host import METHODS, Host
+from .head_loss import compute_head_loss, reads_classes
+from .host import Host
 from .image_size import parse_image_size
 from .known_hosts import (
     find_head_names,
@@ -45,6 +46,7 @@ __all__ = [
     'parse_image_size',
     'read_config',
     'read_training',
+    'reads_classes',
     'register_host',
     'set_activation_checkpointing',
     'subsample_labels',

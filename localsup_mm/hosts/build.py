@@ -3,11 +3,12 @@
 import importlib.util
 import inspect
 from collections.abc import Sequence
-from typing import Any, Optional, get_origin
+from typing import Any, get_origin
 
 from mmengine.registry import MODELS
 from torch import nn
 
+from .config_parts import find_parameter
 from .known_hosts import known_hosts
 
 __all__ = ['build_part']
@@ -18,6 +19,7 @@ def build_part(
     argument: str,
     in_channels: Sequence[int] = (),
     strides: Sequence[int] = (),
+    image_channels: int = 3,
 ) -> nn.Module:
     """Build a backbone, neck, head or decoder.
 
@@ -31,6 +33,8 @@ def build_part(
             that takes a list, else the last. Defaults to ().
         strides (Sequence[int]): Strides of the same levels. They are filled
             in for a dense head where the config has none. Defaults to ().
+        image_channels (int): Channels of the images. They are filled in where
+            a part takes ``image_channels``. Defaults to 3.
 
     Returns:
         nn.Module: The part.
@@ -54,28 +58,21 @@ def build_part(
         with MODELS.switch_scope_and_registry(None) as registry:
             part = registry.get(part)
     if in_channels and inspect.isclass(part):
-        found = _find_parameter(part, 'in_channels')
+        found = find_parameter(part, 'in_channels')
         if found is not None:
             takes_all = get_origin(found.annotation) is list
             expected = list(in_channels) if takes_all else in_channels[-1]
             _fill(cfg, 'in_channels', expected, argument)
+    if inspect.isclass(part) and find_parameter(part, 'image_channels'):
+        _fill(cfg, 'image_channels', image_channels, argument)
     if strides and inspect.isclass(part):
         # anchors of a dense head, or points of one without anchors
         if isinstance(cfg.get('anchor_generator'), dict):
             anchors = cfg['anchor_generator'] = dict(cfg['anchor_generator'])
             _fill(anchors, 'strides', list(strides), argument)
-        elif _find_parameter(part, 'strides') is not None:
+        elif find_parameter(part, 'strides') is not None:
             _fill(cfg, 'strides', list(strides), argument)
     return MODELS.build(cfg)
-
-
-def _find_parameter(part: type, name: str) -> Optional[inspect.Parameter]:
-    # a host's class hands what it does not name itself to its base
-    for cls in part.__mro__:
-        parameters = inspect.signature(cls.__init__).parameters
-        if name in parameters:
-            return parameters[name]
-    return None
 
 
 def _fill(cfg: dict, key: str, expected: Any, argument: str) -> None:

@@ -1,4 +1,4 @@
-"""The losses of aux heads, each computed as its host does."""
+"""What only its host knows of a head."""
 
 from typing import Any, Optional
 
@@ -8,7 +8,7 @@ from torch import nn
 from .host import Host
 from .known_hosts import known_hosts
 
-__all__ = ['compute_head_loss']
+__all__ = ['compute_head_loss', 'reads_classes']
 
 
 def compute_head_loss(
@@ -28,6 +28,19 @@ def compute_head_loss(
     if host is None:
         return head.loss(feats, data_samples)
     return host.compute_head_loss(head, feats, data_samples)
+
+
+def reads_classes(head: nn.Module) -> bool:
+    """Tell whether a head fails for labels beyond its ``num_classes``.
+
+    Args:
+        head (nn.Module): A head of any host or of this package.
+
+    Returns:
+        bool: See :meth:`Host.reads_classes`.
+    """
+    host = _find_owner(head)
+    return host is None or host.reads_classes(head)
 
 
 def _find_owner(head: nn.Module) -> Optional[Host]:

@@ -1,6 +1,6 @@
 """The interface between this package and a library of networks."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Optional
@@ -8,19 +8,15 @@ from typing import Any, Optional
 from mmengine.config import Config
 from torch import nn
 
+from .aux_nets import MakesAuxNets
 from .dataset_files import check_files
 from .find_classes import find_classes
 from .image_size import find_image_size
 
-__all__ = ['METHODS', 'Host']
-
-METHODS = ('infopro', 'greedy', 'dgl', 'contsup')
-# (width, stride at the finest) from large to small: half as wide and half the
-# resolution in turns; the stride is in units of the first one
-_SIZES = ((32, 1), (32, 2), (16, 2), (16, 4), (8, 4), (8, 8))
+__all__ = ['Host']
 
 
-class Host(ABC):
+class Host(MakesAuxNets):
     """A library of networks, data sets and configs for one kind of task.
 
     All that is special to a host is said by one subclass of this, in one
@@ -76,28 +72,12 @@ class Host(ABC):
             Any: The image's labels, as heads of this host take them.
         """
 
-    @abstractmethod
-    def make_aux_net(
-        self, width: int, stride: int, num_classes: int
-    ) -> dict[str, Any]:
-        """Make a cheap decoder and aux head for its task.
-
-        Args:
-            width (int): Unit of their channels, 8 to 32.
-            stride (int): The finest stride that they work at, in pixels.
-            num_classes (int): Classes of the task.
-
-        Returns:
-            dict[str, Any]: ``decoder``, ``aux_neck``, ``aux_head`` and other
-            arguments of :func:`expand_local_modules`.
-        """
-
     def make_data_samples(self, cfg: Config, shape: Sequence[int]) -> Any:
         """Make labels of a batch.
 
         Args:
             cfg (Config): The config of a training.
-            shape (Sequence[int]): ``(B, 3, H, W)`` of the images.
+            shape (Sequence[int]): ``(B, C, H, W)`` of the images.
 
         Returns:
             Any: The batch's labels, as models of this host take them.
@@ -133,73 +113,6 @@ class Host(ABC):
         """
         return find_image_size(cfg)
 
-    def find_first_stride(self, image_size: Sequence[int]) -> int:
-        """Find the finest stride that aux nets work at, for an H and W."""
-        return 4
-
-    def make_default_aux_nets(
-        self, cfg: Config, image_size: Optional[Sequence[int]] = None
-    ) -> list[dict]:
-        """Make cheap aux nets for a network that has none, in several sizes.
-
-        Those of one size work at one resolution: features, target and labels
-        of a finer one are averaged or subsampled. The largest cost a few
-        percent of a ResNet-50 at each boundary; :func:`choose_aux_nets` takes
-        the first that the network can afford.
-
-        Args:
-            cfg (Config): The config of a training.
-            image_size (Sequence[int], optional): H and W, in pixels. Defaults
-                to None: :meth:`find_image_size`.
-
-        Returns:
-            list[dict]: Aux nets as :meth:`make_aux_net` makes them, from
-            large to small.
-
-        Raises:
-            ValueError: If the number of classes is unknown.
-        """
-        num_classes = self.find_num_classes(cfg)
-        first = self.find_first_stride(image_size or self.find_image_size(cfg))
-        return [
-            self.make_aux_net(width, stride * first, num_classes)
-            for width, stride in _SIZES
-        ]
-
-    def make_aux_nets(
-        self, cfg: Config, method: str, image_size: Sequence[int]
-    ) -> tuple[list[dict], Optional[dict]]:
-        """Make aux nets and context of a method.
-
-        Args:
-            cfg (Config): The config of a training.
-            method (str): One of ``METHODS``.
-            image_size (Sequence[int]): H and W, in pixels.
-
-        Returns:
-            tuple[list[dict], Optional[dict]]: Arguments of
-            :func:`expand_local_modules` from large to small aux nets, and
-            ``context_supply``.
-
-        Raises:
-            ValueError: If the method has no aux nets for the host's task.
-        """
-        if method == 'dgl':
-            raise ValueError(
-                "`method` should be 'infopro', 'greedy' or 'contsup' for "
-                f"{self.scope}, but got 'dgl', whose aux nets classify "
-                'images. Choose one of those.'
-            )
-        sizes = self.make_default_aux_nets(cfg, image_size)
-        if method == 'infopro':
-            # lambda_1 falls with depth, as in the published settings
-            weights = [[1.5, 1.0], [0.5, 1.0]]
-            return [dict(nets, loss_weights=weights) for nets in sizes], None
-        for aux_nets in sizes:
-            del aux_nets['decoder']
-        context = dict(self.context_supply) if method == 'contsup' else None
-        return sizes, context
-
     def compute_head_loss(
         self, head: nn.Module, feats: tuple, data_samples: Any
     ) -> dict:
@@ -214,6 +127,18 @@ class Host(ABC):
             dict: The losses, and other values that the head logs.
         """
         return head.loss(feats, data_samples)
+
+    def reads_classes(self, head: nn.Module) -> bool:
+        """Tell whether a head fails for labels beyond its ``num_classes``.
+
+        Args:
+            head (nn.Module): One of its heads.
+
+        Returns:
+            bool: Whether it needs as many classes as the data set has. It
+            does not where its classes are others, as a boundary or not.
+        """
+        return True
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check that the files of a data set are there and as they should be.

@@ -71,7 +71,7 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
     raise ValueError(
         '`train_dataloader.dataset.pipeline` should crop or resize to a known '
         f'size, but got {names}. Give `image_size` yourself (e.g. by --size '
-        'HxW), or input_shape=(B, 3, H, W) of local_modules.'
+        'HxW), or input_shape=(B, C, H, W) of local_modules.'
     )
 
 

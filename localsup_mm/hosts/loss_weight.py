@@ -12,8 +12,8 @@ def weigh_losses(
     """Give the losses of a part their weight.
 
     A part keeps it in the config of its loss (``loss``, ``loss_decode``), or
-    of each of its losses (``loss_cls``, ``loss_bbox``), where its weight is
-    multiplied; else, as the decoders and heads of this package, in
+    of each of its losses (``loss_cls``, ``loss_bbox``; a list), where its
+    weight is multiplied; else, as the decoders and heads of this package, in
     ``loss_weight``.
 
     Args:
@@ -30,9 +30,11 @@ def weigh_losses(
         weighed = [weigh_losses(head, weight) for head in part]
         return [head for head in weighed if isinstance(head, dict)]
     losses = [
-        value
+        loss
         for key, value in part.items()
-        if key.startswith('loss') and isinstance(value, dict)
+        if key.startswith('loss')
+        for loss in (value if isinstance(value, (list, tuple)) else [value])
+        if isinstance(loss, dict)
     ]
     for loss in losses:
         # of several, each keeps its share

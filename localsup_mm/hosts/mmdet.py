@@ -3,14 +3,17 @@
 import json
 import os.path as osp
 from collections.abc import Collection
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
+from torch import nn
 
 from .aux_nets import make_decoder
+from .config_parts import iterate_parts
 from .dataset_files import check_folders, find_dataset_class
 from .host import Host
 from .image_size import find_transforms
@@ -101,6 +104,27 @@ class MMDetection(Host):
             ),
             min_stride=stride,
         )
+
+    def follow_own_head(self, cfg: Config, aux_nets: dict) -> None:
+        """Take over that crowds, and groups of things, are no background."""
+        for part in iterate_parts(cfg.model):
+            threshold = part.get('ignore_iof_thr') or -1
+            if threshold > 0:
+                assigner = aux_nets['aux_head']['train_cfg']['assigner']
+                assigner['ignore_iof_thr'] = threshold
+                return
+
+    def reads_classes(self, head: nn.Module) -> bool:
+        """Tell whether its labels are classes of the data set.
+
+        Those of a grounding head are places in a text; a mask head may have
+        one mask for any class.
+        """
+        if getattr(head, 'class_agnostic', False):
+            return False
+        loss = getattr(head, 'loss', None)
+        arguments = ' '.join(signature(loss).parameters) if loss else ''
+        return 'text' not in arguments and 'language' not in arguments
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check COCO's annotations besides the folders."""

@@ -8,9 +8,9 @@ from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
 
 from .aux_nets import make_decoder, narrow
+from .config_parts import find_class, find_head, read_argument
 from .dataset_files import find_dataset_class
 from .host import Host
 from .known_hosts import register_host
@@ -73,14 +73,6 @@ class MMPretrain(Host):
                     type='ConvPool', num_convs=1, fc_channels=(128,)
                 ),
             )
-        if _has_several_labels(cfg):
-            for aux_nets in sizes:
-                aux_nets['aux_head'].update(
-                    type='mmpretrain.MultiLabelLinearClsHead',
-                    loss=dict(
-                        type='mmpretrain.CrossEntropyLoss', use_sigmoid=True
-                    ),
-                )
         return sizes
 
     def make_aux_nets(
@@ -93,7 +85,24 @@ class MMPretrain(Host):
             aux_neck=dict(type='MLPSRNeck', num_convs=3, num_fcs=3),
             aux_head=_make_head(self.find_num_classes(cfg)),
         )
+        self.follow_own_head(cfg, aux_nets)
         return [aux_nets], None
+
+    def follow_own_head(self, cfg: Config, aux_nets: dict) -> None:
+        """Take over the loss, and whether an image has several labels.
+
+        Label smoothing, class weights and soft labels are in the loss.
+        """
+        own = find_head(cfg, self.result_heads) or {}
+        kinds = {cls.__name__ for cls in _find_bases(own)}
+        head = aux_nets['aux_head']
+        if 'MultiLabelClsHead' in kinds:
+            head['type'] = 'mmpretrain.MultiLabelLinearClsHead'
+        elif 'ClsHead' not in kinds:
+            return
+        loss = read_argument(own, 'loss', self.scope)
+        if isinstance(loss, dict):
+            head['loss'] = loss
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Name a corrupt file, which CIFAR would download again."""
@@ -127,10 +136,6 @@ def _make_head(num_classes: int) -> dict[str, Any]:
     )
 
 
-def _has_several_labels(cfg: Config) -> bool:
-    head = cfg.model.get('head')
-    if not head:
-        return False
-    with MODELS.switch_scope_and_registry('mmpretrain') as registry:
-        kind = registry.get(head.type)
-    return any('MultiLabel' in cls.__name__ for cls in kind.__mro__)
+def _find_bases(head: dict) -> tuple[type, ...]:
+    cls = find_class(head, MMPretrain.scope)
+    return cls.__mro__ if cls else ()

@@ -11,12 +11,23 @@ from mmengine.utils import scandir
 from torch import nn
 
 from .aux_nets import make_decoder, narrow
+from .config_parts import (
+    find_class,
+    find_head,
+    find_parameter,
+    iterate_parts,
+    read_argument,
+    to_plain,
+)
 from .dataset_files import check_folders
 from .host import Host
 from .known_hosts import register_host
 from .metainfo import make_metainfo
 
 __all__ = ['MMSegmentation']
+
+# of a decode head: what its labels mean, not how it is built
+_LABEL_ARGUMENTS = ('ignore_index', 'align_corners', 'sampler', 'threshold')
 
 _CITYSCAPES = (
     'Unpack leftImg8bit and gtFine of Cityscapes there, or make a small data '
@@ -73,6 +84,57 @@ class MMSegmentation(Host):
             min_stride=stride,
         )
 
+    def follow_own_head(self, cfg: Config, aux_nets: dict) -> None:
+        """Take over what a decode head does with its label maps.
+
+        These are the label that it ignores, its sampler of pixels, whether
+        it is binary, and those of its losses that compare logits of the
+        classes with a label map.
+        """
+        own = find_head(cfg, self.result_heads) or {}
+        # K-Net has its decode head inside
+        parts = (p for p in iterate_parts(own) if 'loss_decode' in p)
+        own, head = next(parts, own), aux_nets['aux_head']
+        names = [*_LABEL_ARGUMENTS]
+        if own.get('out_channels') == 1:
+            names.append('out_channels')
+        for name in names:
+            default = read_argument(head, name, self.scope)
+            value = read_argument(own, name, self.scope, default)
+            if value != default:
+                head[name] = value
+        sampler = head.get('sampler') or {}
+        if 'min_kept' in sampler:
+            # of the pixels of an image, which are fewer
+            kept = sampler['min_kept'] // aux_nets['label_stride'] ** 2
+            sampler['min_kept'] = max(kept, 1)
+        losses = to_plain(own.get('loss_decode') or [])
+        losses = losses if isinstance(losses, list) else [losses]
+        losses = [loss for loss in losses if self._follow_loss(loss)]
+        if losses:
+            head['loss_decode'] = losses if len(losses) > 1 else losses[0]
+
+    def _follow_loss(self, loss: dict) -> bool:
+        """Let a loss be that of an FCN head, and tell whether it can be."""
+        cls = find_class(loss, self.scope)
+        if cls is None or not _takes_label_maps(cls):
+            return False
+        if find_parameter(cls, 'avg_non_ignore') is not None:
+            loss.setdefault('avg_non_ignore', True)
+        return True
+
+    def reads_classes(self, head: nn.Module) -> bool:
+        """Tell whether its logits of all classes meet its label map.
+
+        Those of STDC's boundary head do not, nor those of a binary one.
+        """
+        from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+
+        if not isinstance(head, BaseDecodeHead):
+            return True
+        is_plain = type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
+        return is_plain and head.out_channels == head.num_classes > 1
+
     def compute_head_loss(
         self, head: nn.Module, feats: tuple, data_samples: Any
     ) -> dict:
@@ -114,3 +176,15 @@ class MMSegmentation(Host):
             evaluator.update(output_dir=out, keep_results=True)
         else:
             super().save_predictions(cfg, out)
+
+
+def _takes_label_maps(loss: type[nn.Module]) -> bool:
+    """Check that a loss takes what an FCN head hands to it."""
+    try:
+        signature(loss.forward).bind(
+            loss, 'logits', 'labels', weight=None, ignore_index=255
+        )
+    except TypeError:
+        # the boundary loss of PIDNet, and those of DDRNet
+        return False
+    return True

@@ -25,7 +25,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     the same each time, which is printed and written into the saved config.
     Besides the aux nets it takes ``num_local_modules=K`` or
     ``memory_budget='8GiB'`` (without both: the lowest memory), and
-    ``input_shape=(B, 3, H, W)`` where the config does not say it. In a list
+    ``input_shape=(B, C, H, W)`` where the config does not say it. In a list
     of K - 1 local modules with ``boundary='auto'`` each of them becomes a
     name; the aux nets of the first one are planned with.
 
@@ -123,6 +123,6 @@ def _check(local_modules: dict) -> None:
     shape = local_modules.get('input_shape')
     if shape is not None and len(shape) != 4:
         raise ValueError(
-            f'`input_shape` should be (B, 3, H, W), but got {shape!r}. Write '
+            f'`input_shape` should be (B, C, H, W), but got {shape!r}. Write '
             'all four, or leave it out for that of the config.'
         )

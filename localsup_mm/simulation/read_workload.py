@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from ..engine import LocalOptimWrapper
 from ..hosts import find_host
+from ..tracing import find_image_channels
 from .build_model import build_host_model
 from .fake_step import depends_on_data
 from .workload import Workload
@@ -60,7 +61,7 @@ def read_workload(
     model = build_host_model(cfg, with_cp, is_local)
     height, width = image_size or host.find_image_size(cfg)
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1) or 1
-    size = (math.ceil(side / divisor) * divisor for side in (height, width))
+    size = [math.ceil(side / divisor) * divisor for side in (height, width)]
     if batch_size is None:
         batch_size = cfg.train_dataloader.batch_size
     if batch_size < 1:
@@ -76,7 +77,7 @@ def read_workload(
         _check_step_each_module(wrapper, model)
     workload = Workload(
         model,
-        (batch_size, 3, *size),
+        (batch_size, find_image_channels(model.backbone, size), *size),
         partial(host.make_data_samples, cfg),
         partial(_build_optimizer, wrapper.optimizer),
         # as large as float16, which lacks ops on a CPU

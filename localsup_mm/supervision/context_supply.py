@@ -93,7 +93,7 @@ class ContextSupply(BaseModule):
         self.boundaries = partition.boundaries
         # channels of the image, then of the input of each local module
         widths = [
-            partition.image_channels,
+            self.boundaries[0].image_channels,
             *(boundary.channels for boundary in self.boundaries),
         ]
         self.encoders = ModuleList()

@@ -51,8 +51,9 @@ class LocalModule(BaseModule):
         earlier (Sequence[Boundary]): The boundaries before this one; the
             trace adds them. Defaults to ().
 
-    ``in_channels`` of decoder, neck and heads and the strides of a dense
-    head are taken from the trace where the config leaves them out.
+    ``in_channels`` of decoder, neck and heads, ``image_channels`` of the
+    decoder and the strides of a dense head are taken from the trace where the
+    config leaves them out.
 
     Attributes:
         index (int): Its place among the local modules, from 0.
@@ -116,7 +117,12 @@ class LocalModule(BaseModule):
         if decoder is not None:
             if isinstance(decoder, dict):
                 decoder = {'type': 'ReconstructionDecoder', **decoder}
-            self.decoder = build_part(decoder, 'decoder', channels[-1:])
+            self.decoder = build_part(
+                decoder,
+                'decoder',
+                channels[-1:],
+                image_channels=boundary.image_channels,
+            )
         if aux_neck is not None:
             self.aux_neck = build_part(aux_neck, 'aux_neck', channels)
             width = getattr(

@@ -2,6 +2,7 @@
 
 from .backbone_trace import BackboneTrace
 from .boundary import Boundary
+from .image_channels import find_image_channels
 from .partition import Partition
 from .trace import trace_backbone
 
@@ -9,5 +10,6 @@ __all__ = [
     'BackboneTrace',
     'Boundary',
     'Partition',
+    'find_image_channels',
     'trace_backbone',
 ]

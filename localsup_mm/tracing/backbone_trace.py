@@ -111,14 +111,14 @@ class BackboneTrace:
             tapped,
             taps,
             tuple(parameters),
-            self.image_shape[0],
         )
 
     def _describe(self, name: str) -> Boundary:
         shape = self._calls[name].shape
-        height, width = self.image_shape[1:]
+        image_channels, height, width = self.image_shape
         if len(shape) == 4:
-            return Boundary(name, shape[1], round(height / shape[2]))
+            stride = round(height / shape[2])
+            return Boundary(name, shape[1], stride, None, image_channels)
         tokens = shape[1]
         stride = next(
             s
@@ -126,7 +126,7 @@ class BackboneTrace:
             if math.ceil(height / s) * math.ceil(width / s) <= tokens
         )
         grid = math.ceil(height / stride) * math.ceil(width / stride)
-        return Boundary(name, shape[2], stride, tokens - grid)
+        return Boundary(name, shape[2], stride, tokens - grid, image_channels)
 
     def _why_not(self, name: str) -> Optional[str]:
         """Say why a submodule that ran cannot end a local module, if so."""

@@ -21,19 +21,21 @@ class Boundary:
         num_extra_tokens (int, optional): Class or register tokens in front
             of the image tokens; None where the output is a feature map.
             Defaults to None.
+        image_channels (int): Channels of the images. Defaults to 3.
     """
 
     name: str
     channels: int
     stride: int
     num_extra_tokens: Optional[int] = None
+    image_channels: int = 3
 
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Lay tokens out as a feature map; hand a feature map on.
 
         Args:
             feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``.
-            inputs (Tensor): The images, ``(B, 3, H, W)``.
+            inputs (Tensor): The images, ``(B, image_channels, H, W)``.
 
         Returns:
             Tensor: ``(B, C, h, w)``.

@@ -22,8 +22,6 @@ class Partition:
             belong to the last local module; their input is detached.
         parameters (tuple[tuple[str]]): Names of the trainable parameters of
             each of the K local modules, without aux nets.
-        image_channels (int): Channels of the images that the backbone takes.
-            Defaults to 3.
     """
 
     boundaries: tuple[Boundary, ...]
@@ -31,7 +29,6 @@ class Partition:
     tapped_outputs: tuple[int, ...]
     taps: tuple[str, ...]
     parameters: tuple[tuple[str, ...], ...]
-    image_channels: int = 3
 
     def describe(self) -> str:
         """Say where the backbone is cut, and what that means for the neck.

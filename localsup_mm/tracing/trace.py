@@ -9,6 +9,7 @@ from torch.func import functional_call
 from ..hosts import adapted_compiled_ops, find_checkpointing_layers
 from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
 from .backbone_trace import BackboneTrace
+from .image_channels import find_image_channels
 from .module_call import TRACED_BATCH, ModuleCall
 
 __all__ = ['trace_backbone']
@@ -37,24 +38,12 @@ def trace_backbone(
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(),
         ...                     nn.Conv2d(8, 16, 3, 2, 1))
         >>> trace_backbone(net).boundaries['1']
-        Boundary(name='1', channels=8, stride=2, num_extra_tokens=None)
+        Boundary(name='1', channels=8, stride=2, num_extra_tokens=None, \
+image_channels=3)
     """
     size = input_size or getattr(backbone, 'img_size', None) or 224
     height, width = (size, size) if isinstance(size, int) else size
-    convs = (m for m in backbone.modules() if isinstance(m, nn.Conv2d))
-    channels = next((m.in_channels for m in convs), 3)
-    try:
-        return _trace(backbone, (height, width), channels)
-    except RuntimeError:
-        if channels == 3:
-            raise
-        # YOLOX folds pixels into channels before its first conv
-        return _trace(backbone, (height, width), 3)
-
-
-def _trace(
-    backbone: nn.Module, size: tuple[int, int], channels: int
-) -> BackboneTrace:
+    channels = find_image_channels(backbone, (height, width))
     calls: dict[str, ModuleCall] = {}
     pending: dict[str, list] = {}
     keep = []
@@ -114,7 +103,7 @@ def _trace(
             ]
         }
         with torch.enable_grad(), adapted_compiled_ops(), fake:
-            image = torch.empty(TRACED_BATCH, channels, *size)
+            image = torch.empty(TRACED_BATCH, channels, height, width)
             output = functional_call(backbone, state, (image,))
     finally:
         for handle in handles:
@@ -127,7 +116,7 @@ def _trace(
     parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
         type(backbone).__name__,
-        (channels, *size),
+        (channels, height, width),
         calls,
         outputs,
         parameters,

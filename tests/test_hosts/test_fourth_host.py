@@ -188,7 +188,7 @@ def test_the_heads_of_a_fourth_host_are_checked(folder, tmp_path):
     words = ('--work-dir', tmp_path, '--cfg-options')
     output = run(
         folder, 'train.py', folder / 'my.py', *words,
-        'model.toy_head.num_classes=4', succeeds=False,
+        'model.toy_head.num_classes=2', succeeds=False,
     )  # fmt: skip
     assert '`num_classes` of toy_head should be 3' in output
 

@@ -19,15 +19,6 @@ def test_sizes_follow_the_image():
     assert large == host.make_default_aux_nets(cfg, (224, 224))[0]
 
 
-def test_aux_nets_of_several_labels():
-    cfg = read_training('mmpretrain::resnet/resnet18_8xb32_in1k.py')
-    cfg.model.head.type = 'MultiLabelLinearClsHead'
-    for aux_nets in find_host(cfg).make_default_aux_nets(cfg):
-        head = aux_nets['aux_head']
-        assert head['type'] == 'mmpretrain.MultiLabelLinearClsHead'
-        assert head['loss']['use_sigmoid']
-
-
 def test_aux_nets_of_dgl():
     cfg = read_training('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
     (aux_nets,), context = find_host(cfg).make_aux_nets(cfg, 'dgl', (32, 32))

@@ -836,6 +836,7 @@ def test_drawn_reconstructions_are_of_features_without_context():
 
 def test_the_image_before_its_pixels_are_folded():
     backbone = build_model(CONTEXT_CASES['folding_r1e']).backbone
-    assert backbone.local_supervision.partition.image_channels == 3
+    boundaries = backbone.local_supervision.partition.boundaries
+    assert boundaries[0].image_channels == 3
     encoders = backbone.context_supply.encoders
     assert encoders[0]['image'].narrow[0].in_channels == 3

@@ -1,13 +1,16 @@
 """Checks of a model before its first iteration."""
 
+import logging
+
 from mmengine.dataset import DefaultSampler
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from ...errors import SetupError
-from ...hosts import find_head_names
+from ...hosts import find_head_names, reads_classes
 from ...supervision import (
     LocalModule,
     find_supervised_backbones,
@@ -86,27 +89,43 @@ def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
 def check_classes(model: nn.Module, metainfo: dict) -> None:
     """Check that the heads have as many classes as the data set.
 
+    With fewer, labels have no logit. More do no harm, and what the classes
+    of some heads are is their own business: these are warnings.
+
     Args:
         model (nn.Module): The bare model.
         metainfo (dict): Meta information of the training data set.
 
     Raises:
-        SetupError: If a head differs; it names the head and both numbers.
+        SetupError: If a head has fewer; it names the head and both numbers.
     """
     classes = metainfo.get('classes') or metainfo.get('CLASSES')
     if not classes or isinstance(classes, str):
         return
+    # in panoptic segmentation a head has those of things, or of stuff
+    kinds = [metainfo.get(f'{kind}_classes') for kind in ('thing', 'stuff')]
+    expected = {len(found) for found in (classes, *kinds) if found}
     heads = {'aux_head', *find_head_names()}
     for name, module in model.named_modules():
         number = getattr(module, 'num_classes', None)
         # one of several heads is called by its place among them
         is_head = name.rstrip('.0123456789').rsplit('.', 1)[-1] in heads
-        if is_head and isinstance(number, int) and number != len(classes):
-            raise SetupError(
-                f'`num_classes` of {name} should be {len(classes)}, the '
-                f'number of classes of the data set, but got {number}. Set '
-                'it in the config of that head.'
-            )
+        if not is_head or not isinstance(number, int) or number in expected:
+            continue
+        message = (
+            f'`num_classes` of {name} should be '
+            f'{" or ".join(map(str, sorted(expected)))}, the number of '
+            f'classes of the data set, but got {number}.'
+        )
+        if number < len(kinds[0] or classes) and reads_classes(module):
+            raise SetupError(f'{message} Set it in the config of that head.')
+        print_log(
+            f'{message} This is right if {type(module).__name__} predicts '
+            'something else, or is to have more. Otherwise set it in the '
+            'config of that head.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def check_batches(model: nn.Module, loader: DataLoader) -> None:

@@ -69,7 +69,7 @@ class ReconstructionHook(Hook):
         if not images:
             return
         rows = torch.cat(images, dim=3)  # (n, 3, H, K * W)
-        picture = rows.permute(0, 2, 3, 1).flatten(0, 1)
+        picture = _to_colors(rows).permute(0, 2, 3, 1).flatten(0, 1)
         runner.visualizer.add_image(
             'reconstruction',
             (picture * 255).byte().cpu().numpy(),
@@ -122,6 +122,13 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
     if images:
         images.insert(0, local_modules[0].decoder.restore(inputs))
     return images
+
+
+def _to_colors(images: Tensor) -> Tensor:
+    """Show any number of channels: the first three, or a grey."""
+    if images.shape[1] < 3:
+        images = images[:, :1].expand(-1, 3, -1, -1)
+    return images[:, :3]
 
 
 def _record(

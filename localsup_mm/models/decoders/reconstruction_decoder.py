@@ -50,14 +50,14 @@ class ReconstructionDecoder(BaseModule):
         norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
             ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
         loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
-        ignore_padding (bool): Whether pixels outside the ``img_shape`` of a
-            data sample do not count; the authors count them. Defaults to
-            False.
+        ignore_padding (bool): Whether pixels outside a data sample's
+            ``img_shape`` do not count, as theirs do. Defaults to False.
+        image_channels (int): Channels of the images. Defaults to 3.
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Shape:
         - feats: tuple of one ``(B, C, h, w)``.
-        - inputs: ``(B, 3, H, W)``, normalized.
+        - inputs: ``(B, 3, H, W)``, normalized; 3 is ``image_channels``.
         - loss_recon: ``()``, mean over pixels, in nats.
 
     Raises:
@@ -82,6 +82,7 @@ class ReconstructionDecoder(BaseModule):
         norm_cfg: Optional[dict] = None,
         loss_weight: float = 1.0,
         ignore_padding: bool = False,
+        image_channels: int = 3,
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -119,7 +120,7 @@ class ReconstructionDecoder(BaseModule):
                     nn.ReLU(inplace=True),
                 )
             )
-        self.last = nn.Conv2d(channels[-1], 3, 3, padding=1)
+        self.last = nn.Conv2d(channels[-1], image_channels, 3, padding=1)
         # No buffers: a checkpoint does not hold them, and EMA, which copies
         # the model before they are known, pairs buffers by position.
         self.mean: Optional[Tensor] = None
@@ -133,8 +134,8 @@ class ReconstructionDecoder(BaseModule):
         """Say how the images were normalized.
 
         Args:
-            mean (Sequence[float]): One or three means, in pixel values 0-255.
-            std (Sequence[float]): One or three standard deviations, too.
+            mean (Sequence[float]): One mean, or one a channel, 0-255.
+            std (Sequence[float]): Standard deviations, as ``mean``.
         """
         self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
         self.std = torch.as_tensor(std).float().reshape(1, -1, 1, 1)

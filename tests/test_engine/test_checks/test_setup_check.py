@@ -1,9 +1,14 @@
 """What is found to be wrong before the first iteration."""
 
+import logging
+
 import pytest
 import torch
 from cases import CASES, build_model
+from mmdet.models.dense_heads import ATSSVLFusionHead, GroundingDINOHead
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.logging import MMLogger
+from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -23,11 +28,93 @@ class Segmentor(nn.Module):
         self.decode_head.num_classes = num_classes
 
 
-def test_number_of_classes():
-    check_classes(Segmentor(3), dict(classes=('a', 'b', 'c')))
-    check_classes(Segmentor(3), {})
-    with pytest.raises(ValueError, match=r'head should be 2.*but got 3'):
-        check_classes(Segmentor(3), dict(classes=('a', 'b')))
+@pytest.fixture
+def find_warnings():
+    """What the check of class numbers warns of, where it does not refuse."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = MMLogger.get_current_instance()
+
+    def find(model, metainfo):
+        records.clear()
+        check_classes(model, metainfo)
+        return [record.getMessage() for record in records]
+
+    logger.addHandler(handler)
+    yield find
+    logger.removeHandler(handler)
+
+
+def test_number_of_classes(find_warnings):
+    names = ('a', 'b', 'c')
+    assert find_warnings(Segmentor(3), dict(classes=names)) == []
+    assert find_warnings(Segmentor(3), {}) == []
+    with pytest.raises(ValueError, match=r'head should be 3.*but got 2'):
+        check_classes(Segmentor(2), dict(classes=names))
+    # logits that no label asks for
+    (message,) = find_warnings(Segmentor(4), dict(classes=names))
+    assert '`num_classes` of decode_head should be 3' in message
+    assert 'but got 4' in message
+
+
+def build_head(scope, **cfg):
+    """A head of a host, in a model that calls it by its name."""
+    name = cfg.pop('name', 'bbox_head')
+    with DefaultScope.overwrite_default_scope(scope):
+        head = MODELS.build(dict(cfg, type=f'{scope}.{cfg["type"]}'))
+    return nn.ModuleDict(dict(roi_head=nn.ModuleDict({name: head})))
+
+
+PANOPTIC = dict(
+    classes=['c'] * 133, thing_classes=['t'] * 80, stuff_classes=['s'] * 53
+)
+FCN = dict(type='FCNHead', name='decode_head', in_channels=4, channels=4)
+
+
+def test_things_and_stuff(find_warnings):
+    things = build_head('mmdet', type='Shared2FCBBoxHead', num_classes=80)
+    assert find_warnings(things, PANOPTIC) == []
+    masks = dict(type='FCNMaskHead', name='mask_head')
+    masks = build_head('mmdet', **masks, num_classes=80)
+    assert find_warnings(masks, PANOPTIC) == []
+    few = build_head('mmdet', type='Shared2FCBBoxHead', num_classes=79)
+    with pytest.raises(ValueError, match=r'should be 53 or 80 or 133.*got 79'):
+        check_classes(few, PANOPTIC)
+
+
+@pytest.mark.parametrize('num_classes', [80, 1203])
+def test_places_in_a_text_are_no_classes(num_classes, find_warnings):
+    metainfo = dict(classes=['c'] * num_classes)
+    model = nn.Module()
+    for i, cls in enumerate((ATSSVLFusionHead, GroundingDINOHead)):
+        # GLIP's would have to build a language model
+        head = cls.__new__(cls)
+        nn.Module.__init__(head)
+        head.num_classes = 256
+        setattr(model, f'detector_{i}', nn.ModuleDict(dict(bbox_head=head)))
+    messages = find_warnings(model, metainfo)
+    assert len(messages) == 2
+    for message in messages:
+        assert f'should be {num_classes}' in message
+        assert 'but got 256' in message
+
+
+def test_a_boundary_has_two_classes_by_design(find_warnings):
+    metainfo = dict(classes=['c'] * 19)
+    stdc = dict(FCN, type='STDCHead', num_convs=1, boundary_threshold=0.1)
+    model = build_head('mmseg', **stdc, num_classes=2)
+    (message,) = find_warnings(model, metainfo)
+    assert 'right if STDCHead predicts something else' in message
+    with pytest.raises(ValueError, match=r'should be 19.*got 18'):
+        check_classes(build_head('mmseg', **FCN, num_classes=18), metainfo)
+
+
+def test_a_binary_head_has_one_logit(find_warnings):
+    binary = dict(FCN, num_classes=1, out_channels=1, threshold=0.5)
+    model = build_head('mmseg', **binary)
+    metainfo = dict(classes=('background', 'vessel'))
+    assert len(find_warnings(model, metainfo)) == 1
 
 
 def test_number_of_classes_of_an_aux_head():
