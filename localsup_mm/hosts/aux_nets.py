@@ -63,7 +63,7 @@ class MakesAuxNets(ABC):
 
         Args:
             cfg (Config): The config of a training.
-            aux_nets (dict): What :meth:`make_aux_net` made, changed in place.
+            aux_nets (dict): Those of :meth:`make_aux_net`, changed in place.
         """
 
     def make_default_aux_nets(

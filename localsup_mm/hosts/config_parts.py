@@ -98,7 +98,7 @@ def read_argument(
         part (dict): Its config.
         name (str): Name of the argument.
         scope (str): The registry in which its type is looked up.
-        default (Any): What is returned if the part has no such argument.
+        default (Any): The value for a part without such an argument.
             Defaults to None.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What only its host knows of a head."""
+"""Heads as their hosts know them: losses and labels."""
 
 from typing import Any, Optional
 

@@ -10,7 +10,7 @@ __all__ = ['find_image_channels']
 
 
 class _Reached(Exception):
-    """What ends a forward pass at its first conv."""
+    """The end of a forward pass at its first conv."""
 
 
 def find_image_channels(backbone: nn.Module, size: Sequence[int]) -> int:

@@ -21,6 +21,16 @@ from localsup_mm.hosts import find_host, read_training
         # with a semantic head of 183 classes
         ('mmdet::htc/htc_r50_fpn_1x_coco.py', 80),
         ('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 80),
+        # of things, as the labels of boxes are
+        ('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 80),
+        (
+            'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py',
+            80,
+        ),
+        (
+            'mmseg::mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py',
+            150,
+        ),
         ('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', 80),
         ('mmpretrain::resnet/resnet18_8xb16_cifar10.py', 10),
         ('mmpretrain::vgg/vgg11bn_8xb32_in1k.py', 1000),
