@@ -106,7 +106,7 @@ def test_it_is_traced_at_the_input_size():
         ("memory_bugdet='1GiB'", r"known keys.*\['memory_bugdet'\]"),
         ("partition='resnet32'", r"\['partition'\].*_delete_=True"),
         ("loss_weights='resnet32_cifar10'", r"`loss_weights`.*'resnet32_cif"),
-        ('input_shape=(4, 3, 32)', r'\(B, 3, H, W\), but got \(4, 3, 32\)'),
+        ('input_shape=(4, 3, 32)', r'\(B, C, H, W\), but got \(4, 3, 32\)'),
         ('input_shape=(0, 3, 32, 32)', r'`batch_size` should.*got 0'),
     ],
 )
