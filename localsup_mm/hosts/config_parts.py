@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, Registry
 
 __all__ = [
     'find_class',
@@ -55,21 +55,25 @@ def iterate_parts(cfg: Any) -> Iterator[dict]:
             yield from iterate_parts(value)
 
 
-def find_class(part: dict, scope: Optional[str]) -> Optional[type]:
+def find_class(
+    part: dict, registry: Registry, scope: Optional[str] = None
+) -> Any:
     """Find the class of a part.
 
     Args:
-        part (dict): Its config.
-        scope (str, optional): The registry in which its type is looked up.
+        part (dict): The config of a part.
+        registry (Registry): Registry of such parts.
+        scope (str, optional): The scope in which its type is looked up.
+            Defaults to None: the current one.
 
     Returns:
-        type: The class; None if the registry does not know it.
+        Any: The class, or a function; None if the registry does not know it.
     """
-    cls = part.get('type')
-    if isinstance(cls, str):
-        with MODELS.switch_scope_and_registry(scope) as registry:
-            cls = registry.get(cls)
-    return cls if inspect.isclass(cls) else None
+    kind = part.get('type')
+    if not isinstance(kind, str):
+        return kind
+    with registry.switch_scope_and_registry(scope) as found:
+        return found.get(kind)
 
 
 def find_parameter(part: type, name: str) -> Optional[inspect.Parameter]:
@@ -106,8 +110,8 @@ def read_argument(
     """
     if name in part:
         return to_plain(part[name])
-    cls = find_class(part, scope)
-    found = find_parameter(cls, name) if cls else None
+    cls = find_class(part, MODELS, scope)
+    found = find_parameter(cls, name) if inspect.isclass(cls) else None
     if found is None or found.default is inspect.Parameter.empty:
         return default
     return to_plain(found.default)

@@ -1,6 +1,7 @@
 """MMPretrain."""
 
 import hashlib
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -8,6 +9,7 @@ from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from .aux_nets import make_decoder, narrow
 from .config_parts import find_class, find_head, read_argument
@@ -137,5 +139,5 @@ def _make_head(num_classes: int) -> dict[str, Any]:
 
 
 def _find_bases(head: dict) -> tuple[type, ...]:
-    cls = find_class(head, MMPretrain.scope)
-    return cls.__mro__ if cls else ()
+    cls = find_class(head, MODELS, MMPretrain.scope)
+    return cls.__mro__ if inspect.isclass(cls) else ()

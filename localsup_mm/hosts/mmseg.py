@@ -1,11 +1,12 @@
 """MMSegmentation."""
 
 import os.path as osp
-from inspect import signature
+from inspect import isclass, signature
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from mmengine.utils import scandir
 from torch import nn
@@ -116,8 +117,8 @@ class MMSegmentation(Host):
 
     def _follow_loss(self, loss: dict) -> bool:
         """Let a loss be that of an FCN head, and tell whether it can be."""
-        cls = find_class(loss, self.scope)
-        if cls is None or not _takes_label_maps(cls):
+        cls = find_class(loss, MODELS, self.scope)
+        if not isclass(cls) or not _takes_label_maps(cls):
             return False
         if find_parameter(cls, 'avg_non_ignore') is not None:
             loss.setdefault('avg_non_ignore', True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import mmengine
 import pytest
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from torch import nn
 
 from localsup_mm.engine import check_classes
@@ -44,7 +45,7 @@ def find_heads(cfg, name=''):
 
 def make_head(cfg, host):
     """A head without parameters, of its class; None without classes."""
-    cls = find_class(cfg, host)
+    cls = find_class(cfg, MODELS, host)
     if cls is None:
         return None
 
