@@ -18,6 +18,7 @@ def build_part(
     argument: str,
     in_channels: Sequence[int] = (),
     strides: Sequence[int] = (),
+    copier: Any = None,
 ) -> nn.Module:
     """Build a backbone, neck, head or decoder.
 
@@ -31,6 +32,8 @@ def build_part(
             that takes a list, else the last. Defaults to ().
         strides (Sequence[int]): Strides of the same levels. They are filled
             in for a dense head where the config has none. Defaults to ().
+        copier (BlockCopier, optional): It is filled in where a part copies
+            blocks of the backbone. Defaults to None.
 
     Returns:
         nn.Module: The part.
@@ -66,6 +69,8 @@ def build_part(
             _fill(anchors, 'strides', list(strides), argument)
         elif _find_parameter(part, 'strides') is not None:
             _fill(cfg, 'strides', list(strides), argument)
+    if inspect.isclass(part) and _find_parameter(part, 'copier') is not None:
+        cfg['copier'] = copier
     return MODELS.build(cfg)
 
 

@@ -1,12 +1,14 @@
 """Places where a backbone can be cut, found in its autograd graph."""
 
 from .backbone_trace import BackboneTrace
+from .block import Block
 from .boundary import Boundary
 from .partition import Partition
 from .trace import trace_backbone
 
 __all__ = [
     'BackboneTrace',
+    'Block',
     'Boundary',
     'Partition',
     'trace_backbone',

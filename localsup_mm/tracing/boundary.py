@@ -28,6 +28,32 @@ class Boundary:
     stride: int
     num_extra_tokens: Optional[int] = None
 
+    @classmethod
+    def of_shape(
+        cls, name: str, shape: tuple[int, ...], image_size: tuple[int, int]
+    ) -> 'Boundary':
+        """Describe a boundary by the shape of the features there.
+
+        Args:
+            name (str): Name of the submodule.
+            shape (tuple[int]): ``(B, C, h, w)`` or ``(B, L, C)``.
+            image_size (tuple[int, int]): H and W of the images, in pixels.
+
+        Returns:
+            Boundary: Its stride is the finest that so many tokens fill.
+        """
+        height, width = image_size
+        if len(shape) == 4:
+            return cls(name, shape[1], round(height / shape[2]))
+        tokens = shape[1]
+        stride = next(
+            s
+            for s in range(1, height + 1)
+            if math.ceil(height / s) * math.ceil(width / s) <= tokens
+        )
+        grid = math.ceil(height / stride) * math.ceil(width / stride)
+        return cls(name, shape[2], stride, tokens - grid)
+
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Lay tokens out as a feature map; hand a feature map on.
 

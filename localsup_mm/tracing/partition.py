@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .block import Block
 from .boundary import Boundary
 
 __all__ = ['Partition']
@@ -24,6 +25,10 @@ class Partition:
             each of the K local modules, without aux nets.
         image_channels (int): Channels of the images that the backbone takes.
             Defaults to 3.
+        blocks (tuple[Block]): The blocks of the backbone, in order. Defaults
+            to ().
+        num_blocks (tuple[int]): How many of them are through at each
+            boundary. Defaults to ().
     """
 
     boundaries: tuple[Boundary, ...]
@@ -32,6 +37,8 @@ class Partition:
     taps: tuple[str, ...]
     parameters: tuple[tuple[str, ...], ...]
     image_channels: int = 3
+    blocks: tuple[Block, ...] = ()
+    num_blocks: tuple[int, ...] = ()
 
     def describe(self) -> str:
         """Say where the backbone is cut, and what that means for the neck.

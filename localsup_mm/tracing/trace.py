@@ -56,15 +56,18 @@ def _trace(
     backbone: nn.Module, size: tuple[int, int], channels: int
 ) -> BackboneTrace:
     calls: dict[str, ModuleCall] = {}
-    pending: dict[str, list] = {}
+    pending: dict[str, tuple] = {}
     keep = []
 
     def before(name, module, args, kwargs):
-        tensors = [
-            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
-        ]
+        leaves = [v for v in tree_leaves((args, kwargs)) if v is not None]
+        tensors = [v for v in leaves if isinstance(v, Tensor)]
         keep.extend(tensors)
-        pending[name] = [t.grad_fn for t in tensors]
+        pending[name] = (
+            [t.grad_fn for t in tensors],
+            tuple(tensors[0].shape) if tensors else (),
+            tuple(v for v in leaves if not isinstance(v, Tensor)),
+        )
 
     def after(name, module, args, output):
         tensors = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
@@ -72,12 +75,15 @@ def _trace(
         is_tensor = isinstance(output, Tensor)
         # The node is read here: an in-place op behind this module would
         # later make another one look like its output's.
+        inputs, in_shape, others = pending.pop(name, ([], (), ()))
         call = ModuleCall(
-            pending.pop(name, []),
+            inputs,
             [t.grad_fn for t in tensors],
             is_tensor,
             tuple(output.shape) if is_tensor else (),
             isinstance(module, BatchNorm),
+            in_shape,
+            others,
         )
         call.count += calls.pop(name).count if name in calls else 0
         calls[name] = call
@@ -131,7 +137,7 @@ def _trace(
         calls,
         outputs,
         parameters,
-        [name for name, _ in backbone.named_modules()],
+        dict(backbone.named_modules()),
     )
 
 
