@@ -19,7 +19,16 @@ from mmengine.config import Config
 from mmengine.fileio import dump, load
 
 ROOT = Path(__file__).parents[1]
-METHODS = ('contsup', 'dgl', 'e2e', 'greedy', 'infopro', 'predsim')
+METHODS = (
+    'auglocal',
+    'contsup',
+    'dgl',
+    'e2e',
+    'greedy',
+    'infopro',
+    'man',
+    'predsim',
+)
 DATASETS = {
     'cifar10': 'CIFAR-10',
     'svhn': 'SVHN',

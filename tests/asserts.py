@@ -98,9 +98,10 @@ def oracle_gradients(model: BaseModel) -> dict[str, torch.Tensor]:
         )
     inputs, labels = make_batch(model)
     del model.backbone.local_supervision
-    for module in model.modules():  # no hook that goes back or detaches h
+    for module in (*model.modules(), *supervision.modules()):
         if getattr(module, 'with_cp', False):
             module.with_cp = False  # autograd.grad does not go through it
+    for module in model.modules():  # no hook that goes back or detaches h
         hooks = [
             *module._forward_hooks.items(),
             *module._forward_pre_hooks.items(),

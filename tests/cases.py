@@ -395,6 +395,55 @@ CASES.update(
     ),
 )
 
+# aux nets of copies of the backbone's blocks
+SAMPLED = dict(
+    decoder=dict(type='ReconstructionDecoder', channels=(6,)),
+    aux_neck=dict(type='SampledBlocks', depth=2),
+    aux_head=dict(type='ToyHead'),
+)
+MOMENTUM = dict(
+    shared_neck=dict(type='MomentumBlock', momentum=0.5, scaled=True),
+    decoder=dict(type='ReconstructionDecoder', channels=(6,)),
+    aux_head=dict(type='ToyHead'),
+)
+COPYING_CASES = {
+    **{
+        f'{name}_sampled': CASES[name]._replace(local_module=SAMPLED)
+        for name in [
+            'resnet_cifar',
+            'resnet_v1c_dilated',
+            'resnet_v1d_with_cp',
+            'resnext',
+            'convnext',
+            'vit',
+        ]
+    },
+    **{
+        f'{name}_momentum': CASES[name]._replace(local_module=MOMENTUM)
+        for name in [
+            'resnet_cifar',
+            'resnet_v1c_dilated',
+            'resnet_mmdet_frozen',
+            'resnext',
+            'convnext',
+            'vit',
+        ]
+    },
+    # without drop path, which draws in another order than the oracle
+    **{
+        f'swin_{kind}': CASES['swin']._replace(
+            backbone=dict(CASES['swin'].backbone, drop_path_rate=0.0),
+            boundaries=['stages.0.blocks.0', 'stages.2.blocks.0'],
+            local_module=local_module,
+        )
+        for kind, local_module in [
+            ('sampled', SAMPLED),
+            ('momentum', MOMENTUM),
+        ]
+    },
+}
+CASES.update(COPYING_CASES)
+
 CONTEXT_CASES = {
     f'{name}_{mode}': CASES[name]._replace(context_supply=dict(mode=mode))
     for name, mode in [

@@ -23,10 +23,12 @@ __all__ = [
 
 # how a chart names what `name_method` returns
 _LABELS = {
+    'auglocal': 'AugLocal',
     'contsup': 'ContSup',
     'dgl': 'DGL',
     'greedy': 'greedy',
     'infopro': 'InfoPro',
+    'man': 'MAN',
     'predsim': 'PredSim',
 }
 
@@ -83,15 +85,19 @@ def name_method(cfg: Config) -> str:
         cfg (Config): The config of a locally supervised model.
 
     Returns:
-        str: ``'contsup'`` with context; else ``'infopro'`` with decoders;
-        else ``'dgl'`` or ``'predsim'`` by their aux nets; else
-        ``'greedy'``.
+        str: ``'contsup'`` with context; else ``'man'`` or ``'auglocal'``
+        by their aux nets; else ``'infopro'`` with decoders; else
+        ``'predsim'`` or ``'dgl'`` by their aux nets; else ``'greedy'``.
     """
     if cfg.model.backbone.get('context_supply'):
         return 'contsup'
+    types = str(cfg.model.backbone.local_modules)
+    if 'MomentumBlock' in types:
+        return 'man'
+    if 'SampledBlocks' in types:
+        return 'auglocal'
     if _has_decoders(cfg):
         return 'infopro'
-    types = str(cfg.model.backbone.local_modules)
     if 'PredSimHead' in types:
         return 'predsim'
     return 'dgl' if 'MLPSRNeck' in types else 'greedy'

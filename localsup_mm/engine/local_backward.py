@@ -81,6 +81,7 @@ class LocalBackwardMixin(_Base):
         step = self.make_step(
             partial(self.local_backward, model=model, bare=bare),
             steps_each_module=self.step_each_module,
+            is_last=self.should_sync(),
         )
         with super().optim_context(model), lend_step(bare, step):
             yield

@@ -2,7 +2,8 @@
 
 import importlib.util
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, get_origin
 
 from mmengine.registry import MODELS
@@ -19,7 +20,7 @@ def build_part(
     argument: str,
     in_channels: Sequence[int] = (),
     strides: Sequence[int] = (),
-    image_channels: int = 3,
+    traced: Mapping[str, Any] = MappingProxyType({}),
 ) -> nn.Module:
     """Build a backbone, neck, head or decoder.
 
@@ -33,8 +34,9 @@ def build_part(
             that takes a list, else the last. Defaults to ().
         strides (Sequence[int]): Strides of the same levels. They are filled
             in for a dense head where the config has none. Defaults to ().
-        image_channels (int): Channels of the images. They are filled in where
-            a part takes ``image_channels``. Defaults to 3.
+        traced (Mapping[str, Any]): Other values that the trace knows, by the
+            name of the argument of a part that takes them, e.g.
+            ``image_channels``. Defaults to none.
 
     Returns:
         nn.Module: The part.
@@ -63,8 +65,9 @@ def build_part(
             takes_all = get_origin(found.annotation) is list
             expected = list(in_channels) if takes_all else in_channels[-1]
             _fill(cfg, 'in_channels', expected, argument)
-    if inspect.isclass(part) and find_parameter(part, 'image_channels'):
-        _fill(cfg, 'image_channels', image_channels, argument)
+    for name, value in traced.items():
+        if inspect.isclass(part) and find_parameter(part, name) is not None:
+            _fill(cfg, name, value, argument)
     if strides and inspect.isclass(part):
         # anchors of a dense head, or points of one without anchors
         if isinstance(cfg.get('anchor_generator'), dict):

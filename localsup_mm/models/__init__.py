@@ -8,15 +8,23 @@ from .heads import (
     similarity_matching_loss,
     supcon_loss,
 )
-from .necks import ConvPool, MLPSRNeck, ReductionNeck
+from .necks import (
+    ConvPool,
+    MLPSRNeck,
+    MomentumBlock,
+    ReductionNeck,
+    SampledBlocks,
+)
 
 __all__ = [
     'ClassMapHead',
     'ConvPool',
     'MLPSRNeck',
+    'MomentumBlock',
     'PredSimHead',
     'ReconstructionDecoder',
     'ReductionNeck',
+    'SampledBlocks',
     'SupConHead',
     'similarity_matching_loss',
     'supcon_loss',

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from mmengine.model import BaseModule, ModuleList
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from ..hosts import build_part, compute_head_loss, subsample_labels
 from ..tracing import Boundary
+from .block_copier import BlockCopier
 
 __all__ = ['LocalModule']
 
@@ -29,6 +30,9 @@ class LocalModule(BaseModule):
             name of a submodule; the trace adds the rest.
         decoder (dict, optional): The decoder; its type defaults to
             ``ReconstructionDecoder``. Defaults to None.
+        shared_neck (dict, optional): Any neck of a host, between the features
+            and both decoder and aux neck, e.g. ``dict(type='MomentumBlock')``.
+            Defaults to None.
         aux_neck (dict, optional): Any neck of a host, between features and
             aux head. Defaults to None.
         aux_head (dict | Sequence[dict], optional): Any head of a host with
@@ -50,6 +54,8 @@ class LocalModule(BaseModule):
             the features as they are.
         earlier (Sequence[Boundary]): The boundaries before this one; the
             trace adds them. Defaults to ().
+        copier (BlockCopier, optional): Copies blocks of the backbone; the
+            trace adds it. Defaults to None: no aux net copies any.
 
     ``in_channels`` of decoder, neck and heads, ``image_channels`` of the
     decoder and the strides of a dense head are taken from the trace where the
@@ -75,12 +81,14 @@ class LocalModule(BaseModule):
         self,
         boundary: Boundary,
         decoder: Optional[dict] = None,
+        shared_neck: Optional[dict] = None,
         aux_neck: Optional[dict] = None,
         aux_head: Union[dict, Sequence[dict], None] = None,
         pyramid: bool = False,
         label_stride: int = 1,
         min_stride: int = 1,
         earlier: Sequence[Boundary] = (),
+        copier: Optional[BlockCopier] = None,
     ) -> None:
         super().__init__()
         if decoder is None and aux_head is None:
@@ -113,23 +121,30 @@ class LocalModule(BaseModule):
         channels = [source.channels for source in sources]
         strides = [source.stride for source in sources]
         strides[-1] *= self._square
-        self.decoder = self.aux_neck = self.aux_head = None
+        traced = dict(image_channels=boundary.image_channels, copier=copier)
+        self.shared_neck = self.decoder = self.aux_neck = self.aux_head = None
+        if shared_neck is not None:
+            self.shared_neck = build_part(
+                shared_neck, 'shared_neck', channels[-1:], traced=traced
+            )
+            channels[-1] = self.shared_neck.out_channels
+            strides[-1] *= getattr(self.shared_neck, 'stride', 1)
         if decoder is not None:
             if isinstance(decoder, dict):
                 decoder = {'type': 'ReconstructionDecoder', **decoder}
             self.decoder = build_part(
-                decoder,
-                'decoder',
-                channels[-1:],
-                image_channels=boundary.image_channels,
+                decoder, 'decoder', channels[-1:], traced=traced
             )
         if aux_neck is not None:
-            self.aux_neck = build_part(aux_neck, 'aux_neck', channels)
+            self.aux_neck = build_part(
+                aux_neck, 'aux_neck', channels, traced=traced
+            )
             width = getattr(
                 self.aux_neck,
                 'out_channels',
                 aux_neck.get('out_channels', channels[-1]),
             )
+            strides[-1] *= getattr(self.aux_neck, 'stride', 1)
             # a feature pyramid may add levels, each of half the size
             num_levels = getattr(self.aux_neck, 'num_outs', len(strides))
             channels = [width] * num_levels
@@ -179,6 +194,8 @@ class LocalModule(BaseModule):
             ``loss`` in their key are minimized, others only logged.
         """
         feats = (self.to_feature_map(feats, inputs),)
+        if self.shared_neck is not None:
+            feats = self.shared_neck(feats)
         losses: dict[str, Tensor] = {}
         # The head first: its backward comes last and needs the most memory,
         # when the decoder's graph is gone already.
@@ -206,6 +223,16 @@ class LocalModule(BaseModule):
         if self.decoder is not None:
             losses.update(self.decoder.loss(feats, inputs, data_samples))
         return losses
+
+    def follow(self, backbone: nn.Module) -> None:
+        """Let aux nets follow the backbone, once for each optimizer step.
+
+        Args:
+            backbone (nn.Module): The backbone, before that step.
+        """
+        for module in self.modules():
+            if module is not self and hasattr(module, 'follow'):
+                module.follow(backbone)
 
 
 def _find_levels(

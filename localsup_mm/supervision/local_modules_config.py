@@ -71,7 +71,8 @@ def expand_local_modules(
     b), (c, d))`` the weights of module m lie on the line from the first to
     the last: ``lambda_1 = a + (c - a) r`` for its decoder and ``lambda_2 = b
     + (d - b) r`` for its aux head, ``r = m / (K - 2)``, and r = 0 for K = 2.
-    An aux net of weight 0 is left out.
+    With K - 1 pairs each module has its own. An aux net of weight 0 is left
+    out.
 
     Args:
         num_local_modules (int, optional): K. Defaults to None: one more than
@@ -82,8 +83,9 @@ def expand_local_modules(
             Defaults to None: ``partition`` is given. The planner replaces
             ``'auto'`` in a config before a model is built.
         loss_weights (str | Sequence, optional): A setting of
-            ``LOSS_WEIGHTS``, or ``((a, b), (c, d))``. Defaults to None: as
-            the configs of decoder and aux head have them.
+            ``LOSS_WEIGHTS``, or ``((a, b), (c, d))``, or a pair for each
+            local module but the last. Defaults to None: as the configs of
+            decoder and aux head have them.
         decoder (dict, optional): The argument of
             :class:`LocalModule`. Defaults to None.
         aux_neck (dict, optional): The argument of
@@ -122,17 +124,31 @@ def expand_local_modules(
         parts = dict(decoder=decoder, aux_neck=aux_neck, aux_head=aux_head)
         parts = copy.deepcopy(parts)
         if loss_weights is not None:
-            ratio = m / (k - 2) if k > 2 else 0.0
-            lambda_1, lambda_2 = (
-                first * (1 - ratio) + last * ratio
-                for first, last in zip(*loss_weights)
-            )
+            lambda_1, lambda_2 = _find_weights(loss_weights, m, k)
             parts['decoder'] = weigh_losses(parts['decoder'], lambda_1)
             parts['aux_head'] = weigh_losses(parts['aux_head'], lambda_2)
             if parts['aux_head'] is None:
                 parts['aux_neck'] = None
         local_modules.append(dict(boundary=boundary, **parts, **options))
     return local_modules
+
+
+def _find_weights(
+    loss_weights: Sequence[Sequence[float]], m: int, k: int
+) -> Sequence[float]:
+    if len(loss_weights) == k - 1:
+        return loss_weights[m]
+    if len(loss_weights) != 2:
+        raise ValueError(
+            '`loss_weights` should be two pairs (lambda_1, lambda_2), for the '
+            f'first and the last local loss, or {k - 1}, one for each, but '
+            f'got {len(loss_weights)}. Change it or `num_local_modules`.'
+        )
+    ratio = m / (k - 2) if k > 2 else 0.0
+    return [
+        first * (1 - ratio) + last * ratio
+        for first, last in zip(*loss_weights)
+    ]
 
 
 def _find_boundaries(

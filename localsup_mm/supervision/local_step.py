@@ -30,7 +30,8 @@ class LocalStep:
 
     1. computes the local losses of the features there,
     2. runs their backward at once, which frees the local module's graph,
-    3. hands on ``h.detach()``.
+    3. lets aux nets follow the backbone, where they do,
+    4. hands on ``h.detach()``.
 
     A subclass may train otherwise; see ``SingleModuleStep`` in
     ``engine/loops``.
@@ -43,6 +44,8 @@ class LocalStep:
             them. Defaults to None: those that the model is called with.
         steps_each_module (bool): Whether ``backward`` also steps the
             optimizer. Defaults to False.
+        is_last (bool): Whether the optimizer is stepped behind this forward
+            pass, and no more gradients are accumulated. Defaults to True.
 
     Attributes:
         inputs (Tensor, optional): The images that entered the backbone,
@@ -56,10 +59,13 @@ class LocalStep:
         backward: Callable[[LocalModule, dict], Optional[Tensor]],
         data_samples: Any = None,
         steps_each_module: bool = False,
+        is_last: bool = True,
     ) -> None:
         self.backward = backward
         self.data_samples = data_samples
         self.steps_each_module = steps_each_module
+        self.is_last = is_last
+        self._backbone: Optional[nn.Module] = None
         self.inputs: Optional[Tensor] = None
         self.feats: dict[int, Tensor] = {}
         self._uses_checkpointing = False
@@ -93,7 +99,7 @@ class LocalStep:
             backbone (nn.Module): A locally supervised backbone.
             inputs (Tensor): ``(B, 3, H, W)``.
         """
-        self.inputs = inputs
+        self.inputs, self._backbone = inputs, backbone
         self._uses_checkpointing = uses_activation_checkpointing(backbone)
 
     def at_boundary(
@@ -135,6 +141,8 @@ class LocalStep:
                 [self.feats[i] for i in local_module.levels],
             )
         loss = self.backward(local_module, losses)
+        if self.is_last and self._backbone is not None:
+            local_module.follow(self._backbone)
         if self.steps_each_module:
             supervision.stepped.add(k)
         return loss
@@ -156,7 +164,7 @@ class LocalStep:
 
     def end(self) -> None:
         """Let go of everything that belongs to the batch."""
-        self.inputs = self.data_samples = None
+        self.inputs = self.data_samples = self._backbone = None
         self.feats.clear()
 
     def take_data_samples(

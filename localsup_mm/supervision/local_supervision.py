@@ -15,6 +15,7 @@ from ..upstream import (
     tree_leaves,
     tree_unflatten,
 )
+from .block_copier import BlockCopier
 from .init_submodule import init_submodule
 from .load_state_dict import forgive_missing_aux_nets, refuse_lost_context
 from .local_module import LocalModule
@@ -58,12 +59,19 @@ class LocalSupervision(BaseModule):
         self.partition = partition
         self.step: Optional[LocalStep] = None
         self.stepped: set[int] = set()
+        last = max(len(partition.boundaries) - 1, 1)
         self.local_modules = ModuleList(
             LocalModule(
                 **{
                     **cfg,
                     'boundary': boundary,
                     'earlier': partition.boundaries[:k],
+                    'copier': BlockCopier(
+                        backbone,
+                        partition.blocks,
+                        partition.num_blocks[k],
+                        k / last,
+                    ),
                 }
             )
             for k, (cfg, boundary) in enumerate(

@@ -1,6 +1,7 @@
 """Places where a backbone can be cut, found in its autograd graph."""
 
 from .backbone_trace import BackboneTrace
+from .block import Block
 from .boundary import Boundary
 from .image_channels import find_image_channels
 from .partition import Partition
@@ -8,6 +9,7 @@ from .trace import trace_backbone
 
 __all__ = [
     'BackboneTrace',
+    'Block',
     'Boundary',
     'Partition',
     'find_image_channels',

@@ -2,12 +2,14 @@
 
 import difflib
 import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
+
+from torch import nn
 
 from ..errors import BoundaryError
 from .autograd_graph import AutogradGraph, iterate
+from .block_finder import BlockFinder
 from .boundary import Boundary
 from .module_call import TRACED_BATCH
 from .partition import Partition
@@ -29,10 +31,11 @@ class BackboneTrace:
             in order of completion.
         outputs (list): Autograd nodes of the backbone's outputs.
         parameters (dict[int, str]): Name of each parameter by its ``id``.
-        submodules (list[str]): All names of submodules.
+        submodules (Mapping[str, nn.Module]): All submodules, by name.
 
     Attributes:
         boundaries (dict[str, Boundary]): All cuts, by name.
+        blocks (tuple[Block]): The blocks that follow one another.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class BackboneTrace:
         calls: dict,
         outputs: list,
         parameters: dict,
-        submodules: list,
+        submodules: Mapping[str, nn.Module],
     ) -> None:
         self.backbone_name = backbone_name
         self.image_shape = image_shape
@@ -61,10 +64,13 @@ class BackboneTrace:
             for name, call in calls.items()
         }
         self.boundaries = {
-            name: self._describe(name)
-            for name in calls
+            name: Boundary.of_shape(name, call.shape, image_shape)
+            for name, call in calls.items()
             if self._why_not(name) is None
         }
+        self.blocks = BlockFinder(
+            graph, self._inputs_of, self._outputs_of, calls, submodules
+        ).find(self.boundaries, image_shape)
 
     def partition(self, names: Sequence[str]) -> Partition:
         """Cut the backbone after the named submodules.
@@ -111,22 +117,16 @@ class BackboneTrace:
             tapped,
             taps,
             tuple(parameters),
+            self.blocks,
+            tuple(self._count_blocks(node) for node in nodes),
         )
 
-    def _describe(self, name: str) -> Boundary:
-        shape = self._calls[name].shape
-        image_channels, height, width = self.image_shape
-        if len(shape) == 4:
-            stride = round(height / shape[2])
-            return Boundary(name, shape[1], stride, None, image_channels)
-        tokens = shape[1]
-        stride = next(
-            s
-            for s in range(1, height + 1)
-            if math.ceil(height / s) * math.ceil(width / s) <= tokens
+    def _count_blocks(self, node: int) -> int:
+        """Count the blocks that are through at a node."""
+        return sum(
+            self._graph.depends_on(node, self._outputs_of[block.name][0])
+            for block in self.blocks
         )
-        grid = math.ceil(height / stride) * math.ceil(width / stride)
-        return Boundary(name, shape[2], stride, tokens - grid, image_channels)
 
     def _why_not(self, name: str) -> Optional[str]:
         """Say why a submodule that ran cannot end a local module, if so."""

@@ -30,6 +30,37 @@ class Boundary:
     num_extra_tokens: Optional[int] = None
     image_channels: int = 3
 
+    @classmethod
+    def of_shape(
+        cls,
+        name: str,
+        shape: tuple[int, ...],
+        image_shape: tuple[int, int, int],
+    ) -> 'Boundary':
+        """Describe a boundary by the shape of the features there.
+
+        Args:
+            name (str): Name of the submodule.
+            shape (tuple[int]): ``(B, C, h, w)`` or ``(B, L, C)``.
+            image_shape (tuple[int, int, int]): Channels, height and width of
+                the images.
+
+        Returns:
+            Boundary: Its stride is the finest that so many tokens fill.
+        """
+        channels, height, width = image_shape
+        if len(shape) == 4:
+            stride = round(height / shape[2])
+            return cls(name, shape[1], stride, None, channels)
+        tokens = shape[1]
+        stride = next(
+            s
+            for s in range(1, height + 1)
+            if math.ceil(height / s) * math.ceil(width / s) <= tokens
+        )
+        grid = math.ceil(height / stride) * math.ceil(width / stride)
+        return cls(name, shape[2], stride, tokens - grid, channels)
+
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Lay tokens out as a feature map; hand a feature map on.
 

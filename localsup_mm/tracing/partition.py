@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .block import Block
 from .boundary import Boundary
 
 __all__ = ['Partition']
@@ -22,6 +23,10 @@ class Partition:
             belong to the last local module; their input is detached.
         parameters (tuple[tuple[str]]): Names of the trainable parameters of
             each of the K local modules, without aux nets.
+        blocks (tuple[Block]): The blocks of the backbone, in order. Defaults
+            to ().
+        num_blocks (tuple[int]): How many of them are through at each
+            boundary. Defaults to ().
     """
 
     boundaries: tuple[Boundary, ...]
@@ -29,6 +34,8 @@ class Partition:
     tapped_outputs: tuple[int, ...]
     taps: tuple[str, ...]
     parameters: tuple[tuple[str, ...], ...]
+    blocks: tuple[Block, ...] = ()
+    num_blocks: tuple[int, ...] = ()
 
     def describe(self) -> str:
         """Say where the backbone is cut, and what that means for the neck.

@@ -45,15 +45,18 @@ image_channels=3)
     height, width = (size, size) if isinstance(size, int) else size
     channels = find_image_channels(backbone, (height, width))
     calls: dict[str, ModuleCall] = {}
-    pending: dict[str, list] = {}
+    pending: dict[str, tuple] = {}
     keep = []
 
     def before(name, module, args, kwargs):
-        tensors = [
-            t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)
-        ]
+        leaves = [v for v in tree_leaves((args, kwargs)) if v is not None]
+        tensors = [v for v in leaves if isinstance(v, Tensor)]
         keep.extend(tensors)
-        pending[name] = [t.grad_fn for t in tensors]
+        pending[name] = (
+            [t.grad_fn for t in tensors],
+            tuple(tensors[0].shape) if tensors else (),
+            tuple(v for v in leaves if not isinstance(v, Tensor)),
+        )
 
     def after(name, module, args, output):
         tensors = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
@@ -61,12 +64,15 @@ image_channels=3)
         is_tensor = isinstance(output, Tensor)
         # The node is read here: an in-place op behind this module would
         # later make another one look like its output's.
+        inputs, in_shape, others = pending.pop(name, ([], (), ()))
         call = ModuleCall(
-            pending.pop(name, []),
+            inputs,
             [t.grad_fn for t in tensors],
             is_tensor,
             tuple(output.shape) if is_tensor else (),
             isinstance(module, BatchNorm),
+            in_shape,
+            others,
         )
         call.count += calls.pop(name).count if name in calls else 0
         calls[name] = call
@@ -120,7 +126,7 @@ image_channels=3)
         calls,
         outputs,
         parameters,
-        [name for name, _ in backbone.named_modules()],
+        dict(backbone.named_modules()),
     )
 
 

@@ -15,6 +15,9 @@ from localsup_mm.analysis.methods import name_method
         ('greedy/resnet32_k4_cifar10.py', 'greedy'),
         ('dgl/resnet32_k4_cifar10.py', 'dgl'),
         ('predsim/resnet32_k16_cifar10.py', 'predsim'),
+        ('auglocal/resnet32_k16_cifar10.py', 'auglocal'),
+        ('man/resnet32_k16_dgl_cifar10.py', 'man'),
+        ('man/resnet32_k16_softmax_cifar10.py', 'man'),
         ('contsup/deeplabv3_r18_k4_r1e-infopro_camvid.py', 'contsup'),
     ],
 )

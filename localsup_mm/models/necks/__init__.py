@@ -2,10 +2,14 @@
 
 from .conv_pool import ConvPool
 from .mlp_sr_neck import MLPSRNeck
+from .momentum_block import MomentumBlock
 from .reduction_neck import ReductionNeck
+from .sampled_blocks import SampledBlocks
 
 __all__ = [
     'ConvPool',
     'MLPSRNeck',
+    'MomentumBlock',
     'ReductionNeck',
+    'SampledBlocks',
 ]
