@@ -40,6 +40,9 @@ def test_every_published_row_has_a_config():
     for k in (2, 3, 4):
         for dataset in ('cifar10', 'stl10'):
             assert f'infopro/resnet110_k{k}_balanced_{dataset}.py' in names
+            # 'Gradient checkpointing' of Table 3
+            cfg = load(f'e2e/resnet110_checkpointing_{dataset}.py')
+            assert cfg.model.backbone.with_cp
     for net in ('resnet101', 'resnet152', 'resnext101-32x8d'):
         assert {f'e2e/{net}_imagenet.py', f'infopro/{net}_imagenet.py'} < names
 
