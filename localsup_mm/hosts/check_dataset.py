@@ -2,7 +2,7 @@
 
 from typing import Optional
 
-from .dataset_files import check_files
+from .dataset_files import check_files, name_type
 from .known_hosts import known_hosts
 
 __all__ = ['check_dataset']
@@ -22,7 +22,7 @@ def check_dataset(dataset: dict, loader: str, scope: Optional[str]) -> None:
         ValueError: If a file is not what it should be.
     """
     hosts = known_hosts()
-    prefix = str(dataset.get('type')).split('.')[0]
+    prefix = name_type(dataset).split('.')[0]
     host = hosts.get(prefix) or hosts.get(scope or '')
     if host is None:
         check_files(dataset, loader, scope)
