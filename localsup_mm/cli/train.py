@@ -16,6 +16,7 @@ from ..engine import (
     AMP_FORMS,
     build_runner,
     check_data,
+    check_pretrained,
     check_resumed,
     use_safe_hooks,
 )
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
     is_replaced = use_safe_hooks(cfg)
     check_data(cfg, 'train_dataloader')
     check_data(cfg, 'val_dataloader')
+    check_pretrained(cfg)
     check_resumed(cfg)
     resolve_auto(cfg)
     runner = build_runner(cfg)

@@ -13,6 +13,7 @@ from .checks import (
     check_data,
     check_gradients,
     check_model,
+    check_pretrained,
 )
 from .hooks import (
     PeakMemoryHook,
@@ -55,6 +56,7 @@ __all__ = [
     'check_data',
     'check_gradients',
     'check_model',
+    'check_pretrained',
     'check_resumed',
     'check_weights',
     'export_checkpoint',

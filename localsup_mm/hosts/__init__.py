@@ -14,6 +14,7 @@ from .compiled_ops import (
     adapted_compiled_ops,
     let_compiled_ops_take_bfloat16,
 )
+from .downloads import find_network_error
 from .head_loss import compute_head_loss
 from .host import METHODS, Host
 from .image_size import parse_image_size
@@ -39,6 +40,7 @@ __all__ = [
     'find_checkpointing_layers',
     'find_head_names',
     'find_host',
+    'find_network_error',
     'find_own_config',
     'let_compiled_ops_take_bfloat16',
     'let_configs_inherit_ours',

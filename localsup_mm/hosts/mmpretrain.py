@@ -1,6 +1,7 @@
 """MMPretrain."""
 
 import hashlib
+import os.path as osp
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from .aux_nets import make_decoder, narrow
-from .dataset_files import find_dataset_class
+from .dataset_files import find_dataset_class, is_local
+from .downloads import find_network_error
 from .host import Host
 from .known_hosts import register_host
 
@@ -96,27 +98,51 @@ class MMPretrain(Host):
         return [aux_nets], None
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
-        """Name a corrupt file, which CIFAR would download again."""
-        cls = find_dataset_class(dataset, self.scope)
-        folder: Any = getattr(cls, 'base_folder', None)
-        files = [
-            *getattr(cls, 'train_list', []),
-            *getattr(cls, 'test_list', []),
-        ]
-        if folder is None:
-            files = []
-        for name, md5 in files:
-            path = Path(dataset.get('data_root') or '', folder, name)
-            if not path.is_file():
-                continue
-            found = hashlib.md5(path.read_bytes()).hexdigest()
-            if found != md5:
-                raise ValueError(
-                    f'`{path}` should have md5 {md5!r}, but got {found!r}. '
-                    'It is incomplete or another file: delete it, and the '
-                    'next run downloads the data set again.'
+        """Check that files of CIFAR are there, or can be downloaded."""
+        cls: Any = find_dataset_class(dataset, self.scope)
+        root = osp.join(
+            dataset.get('data_root') or '', dataset.get('data_prefix') or ''
+        )
+        if hasattr(cls, 'tgz_md5') and is_local(dataset, root):
+            wrong = _find_wrong_file(cls, Path(root))
+            can_download = dataset.get('download', True)
+            reason = wrong and (
+                # the host tries the second where the first fails
+                find_network_error(cls.url)
+                and find_network_error(cls.url.replace('https:', 'http:'))
+                if can_download
+                else 'download=False'
+            )
+            if reason:
+                raise FileNotFoundError(
+                    f'`{loader}.dataset.data_root` should hold '
+                    f'{cls.__name__}, but got {root!r} with {wrong}, and '
+                    f'{cls.url} is not downloaded ({reason}). Get that file '
+                    'and put it there.'
                 )
         super().check_dataset(dataset, loader)
+
+
+def _find_wrong_file(cls: Any, root: Path) -> Optional[str]:
+    """Find a file of CIFAR that is missing or has another checksum.
+
+    If the archive is there, it is unpacked.
+    """
+    if _has_md5(root / cls.filename, cls.tgz_md5):
+        return None
+    for name, md5 in [*cls.train_list, *cls.test_list]:
+        path = Path(cls.base_folder, name)
+        if not (root / path).is_file():
+            return f'no {str(path)!r}'
+        if not _has_md5(root / path, md5):
+            return f'a corrupt {str(path)!r}'
+    return None
+
+
+def _has_md5(path: Path, md5: str) -> bool:
+    if not path.is_file():
+        return False
+    return hashlib.md5(path.read_bytes()).hexdigest() == md5
 
 
 def _make_head(num_classes: int) -> dict[str, Any]:

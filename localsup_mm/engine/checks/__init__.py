@@ -1,6 +1,7 @@
 """Checks that fail before the first iteration, not within it."""
 
 from .data_check import check_data
+from .pretrained_check import check_pretrained
 from .setup_check import (
     check_batches,
     check_classes,
@@ -14,4 +15,5 @@ __all__ = [
     'check_data',
     'check_gradients',
     'check_model',
+    'check_pretrained',
 ]
