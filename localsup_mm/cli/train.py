@@ -18,6 +18,7 @@ from ..engine import (
     check_data,
     check_pretrained,
     check_resumed,
+    empty_data_explained,
     use_safe_hooks,
 )
 from ..planning import resolve_auto
@@ -94,4 +95,5 @@ def run(args: argparse.Namespace) -> None:
             'checkpoints are written whole, hold plain data and resume '
             'exactly.'
         )
-    runner.train()
+    with empty_data_explained():
+        runner.train()

@@ -14,6 +14,7 @@ from .checks import (
     check_gradients,
     check_model,
     check_pretrained,
+    empty_data_explained,
 )
 from .hooks import (
     PeakMemoryHook,
@@ -59,6 +60,7 @@ __all__ = [
     'check_pretrained',
     'check_resumed',
     'check_weights',
+    'empty_data_explained',
     'export_checkpoint',
     'get_random_states',
     'prepare_model',

@@ -9,7 +9,7 @@ from .activation_checkpointing import (
     uses_activation_checkpointing,
 )
 from .build import build_part
-from .check_dataset import check_dataset
+from .check_dataset import check_dataset, check_labels
 from .compiled_ops import (
     adapted_compiled_ops,
     let_compiled_ops_take_bfloat16,
@@ -35,6 +35,7 @@ __all__ = [
     'allow_activation_checkpointing',
     'build_part',
     'check_dataset',
+    'check_labels',
     'compute_head_loss',
     'find_checkpoint_argument',
     'find_checkpointing_layers',

@@ -1,14 +1,13 @@
 """The categories of a file of COCO annotations."""
 
 import json
-import logging
 from collections.abc import Sequence
 from typing import Any, Optional
 
 from mmengine.fileio import list_from_file
-from mmengine.logging import print_log
 
 from .dataset_files import find_dataset_class
+from .report import report
 
 __all__ = ['check_categories']
 
@@ -28,7 +27,7 @@ def check_categories(
         scope (str, optional): The registry in which its type is looked up.
 
     Raises:
-        ValueError: If no annotation is left where images without one are
+        SetupError: If no annotation is left where images without one are
             left out as well.
     """
     with open(path) as file:
@@ -45,31 +44,32 @@ def check_categories(
     found = {names[i] for i in used & names.keys()}
     unknown = sorted(used - names.keys())
     left_out = sorted(found - set(classes))
-    is_refused = (dataset.get('filter_cfg') or {}).get(
-        'filter_empty_gt'
-    ) and not dataset.get('test_mode')
+    filters = dataset.get('filter_cfg') or {}
+    is_refused = filters.get('filter_empty_gt', False) and not dataset.get(
+        'test_mode'
+    )
     if used and found.isdisjoint(classes):
-        message = (
+        report(
             f'`categories` of {path!r} should be classes of the data set, '
             f'but got {(left_out or unknown)[:5]}, so that no annotation is '
             f'left. Set {loader}.dataset.metainfo=dict(classes=(...)) and '
-            'num_classes of the heads.'
+            'num_classes of the heads.',
+            is_certain=is_refused,
         )
-        if is_refused:
-            raise ValueError(message)
-        _warn(message)
     elif unknown:
-        _warn(
+        report(
             f'`category_id` of the annotations in {path!r} should be one of '
             f'its {len(names)} categories, but got {unknown[:5]}: these '
-            "annotations are left out. Add them to the file's categories."
+            "annotations are left out. Add them to the file's categories.",
+            is_certain=False,
         )
     elif left_out and not chosen:
-        _warn(
+        report(
             f'`categories` of {path!r} should be classes of the data set, '
             f'but got {left_out[:5]}: their annotations are left out. To '
             f'learn them, set {loader}.dataset.metainfo=dict(classes=(...)) '
-            'and num_classes of the heads.'
+            'and num_classes of the heads.',
+            is_certain=False,
         )
 
 
@@ -81,7 +81,3 @@ def _read_classes(classes: Any) -> Optional[Sequence[str]]:
         return list_from_file(classes)
     except (TypeError, FileNotFoundError):
         return [classes]
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 from torch import nn
 
-from .dataset_files import check_files
+from .data_checks import DataChecks
 from .find_classes import find_classes
 from .image_size import find_image_size
 
@@ -20,7 +20,7 @@ METHODS = ('infopro', 'greedy', 'dgl', 'contsup')
 _SIZES = ((32, 1), (32, 2), (16, 2), (16, 4), (8, 4), (8, 8))
 
 
-class Host(ABC):
+class Host(DataChecks, ABC):
     """A library of networks, data sets and configs for one kind of task.
 
     All that is special to a host is said by one subclass of this, in one
@@ -214,19 +214,6 @@ class Host(ABC):
             dict: The losses, and other values that the head logs.
         """
         return head.loss(feats, data_samples)
-
-    def check_dataset(self, dataset: dict, loader: str) -> None:
-        """Check that the files of a data set are there and as they should be.
-
-        Args:
-            dataset (dict): Its config.
-            loader (str): The data loader it belongs to, for messages.
-
-        Raises:
-            FileNotFoundError: If a folder or a file is missing.
-            ValueError: If a file is not what it should be.
-        """
-        check_files(dataset, loader, self.scope)
 
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let a test save its predictions.

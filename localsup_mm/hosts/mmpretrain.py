@@ -2,6 +2,7 @@
 
 import hashlib
 import os.path as osp
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,17 +11,21 @@ from typing import Any, Optional
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from torch import nn
 
 from .aux_nets import make_decoder, narrow
 from .dataset_files import find_dataset_class, is_local
 from .downloads import find_network_error
 from .host import Host
 from .known_hosts import register_host
+from .report import is_of_package, report
 
 __all__ = ['MMPretrain']
 
 # sides of images that networks for CIFAR and its like are made for, in pixels
 _SMALL_IMAGE = 96
+# losses that fail for an id that is of no class
+_STRICT = ('CrossEntropyLoss', 'LabelSmoothLoss')
 
 
 @register_host
@@ -121,6 +126,33 @@ class MMPretrain(Host):
                     'and put it there.'
                 )
         super().check_dataset(dataset, loader)
+
+    def check_labels(
+        self, model: nn.Module, data_samples: Sequence[Any]
+    ) -> None:
+        """Check that labels are of classes of the head."""
+        head: Any = getattr(model, 'head', None)
+        number = getattr(head, 'num_classes', None) or sys.maxsize
+        labels = [
+            (label, s.metainfo.get('img_path', 'an image'))
+            for s in data_samples
+            if 'gt_label' in s and 'gt_score' not in s
+            for label in s.gt_label.tolist()
+        ]
+        outside = [pair for pair in labels if pair[0] >= number]
+        if outside:
+            loss: Any = getattr(head, 'loss_module', None)
+            data_preprocessor: Any = model.data_preprocessor
+            report(
+                f'`gt_label` should be the id of one of the {number} classes '
+                f'of the head, 0 to {number - 1}, but got {outside[0][0]} of '
+                f'{outside[0][1]!r}. Count classes from 0, or set '
+                'num_classes of the heads.',
+                is_certain=type(loss).__name__ in _STRICT
+                and is_of_package(
+                    'mmpretrain', model, head, loss, data_preprocessor
+                ),
+            )
 
 
 def _find_wrong_file(cls: Any, root: Path) -> Optional[str]:

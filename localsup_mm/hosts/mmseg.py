@@ -1,6 +1,7 @@
 """MMSegmentation."""
 
 import os.path as osp
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any
 
@@ -14,6 +15,7 @@ from .aux_nets import make_decoder, narrow
 from .dataset_files import check_folders, is_local, name_type, reads_labels
 from .host import Host
 from .known_hosts import register_host
+from .label_map_check import check_label_maps
 from .metainfo import make_metainfo
 
 __all__ = ['MMSegmentation']
@@ -111,6 +113,12 @@ class MMSegmentation(Host):
                 f'*{suffix}, but got {root!r} without any. '
                 f'Run: CITYSCAPES_DATASET={root} csCreateTrainIdLabelImgs'
             )
+
+    def check_labels(
+        self, model: nn.Module, data_samples: Sequence[Any]
+    ) -> None:
+        """Check the label maps against the decode head."""
+        check_label_maps(model, data_samples)
 
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let the metric of a test save its label maps, in a folder."""
