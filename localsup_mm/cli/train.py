@@ -74,6 +74,7 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
 
+@empty_data_explained()
 def run(args: argparse.Namespace) -> None:
     """Check, build and train.
 
@@ -95,5 +96,4 @@ def run(args: argparse.Namespace) -> None:
             'checkpoints are written whole, hold plain data and resume '
             'exactly.'
         )
-    with empty_data_explained():
-        runner.train()
+    runner.train()

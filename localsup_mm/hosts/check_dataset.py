@@ -39,8 +39,8 @@ def check_labels(
 
     Args:
         model (nn.Module): The bare model.
-        data_batch (Any): What the data loader gives; without data samples in
-            a list there is nothing to check.
+        data_batch (Any): Batch of the data loader; without data samples in a
+            list there is nothing to check.
         scope (str, optional): ``default_scope`` of the whole config.
 
     Raises:

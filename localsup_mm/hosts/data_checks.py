@@ -1,4 +1,4 @@
-"""What a host checks of the data before it trains."""
+"""Checks of the data that a host trains on."""
 
 from collections.abc import Sequence
 from typing import Any, Optional

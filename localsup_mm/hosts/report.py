@@ -1,4 +1,4 @@
-"""What is wrong with data, as an error or a warning."""
+"""Faults of data, as errors or warnings."""
 
 import logging
 
@@ -14,7 +14,7 @@ def report(message: str, *, is_certain: bool) -> None:
     """Raise an error where the host would fail, else log a warning.
 
     Args:
-        message (str): What is wrong and what to do.
+        message (str): The fault and the way out.
         is_certain (bool): Whether the host would fail.
 
     Raises:
