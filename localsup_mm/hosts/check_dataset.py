@@ -2,6 +2,7 @@
 
 from typing import Any, Optional
 
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 from .dataset_files import check_files, name_type
@@ -49,4 +50,5 @@ def check_labels(
     host = known_hosts().get(scope or '')
     samples = isinstance(data_batch, dict) and data_batch.get('data_samples')
     if host is not None and isinstance(samples, (list, tuple)):
-        host.check_labels(model, samples)
+        known = [s for s in samples if isinstance(s, BaseDataElement)]
+        host.check_labels(model, known)

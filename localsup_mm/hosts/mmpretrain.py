@@ -137,12 +137,12 @@ class MMPretrain(Host):
             (label, s.metainfo.get('img_path', 'an image'))
             for s in data_samples
             if 'gt_label' in s and 'gt_score' not in s
-            for label in s.gt_label.tolist()
+            for label in torch.as_tensor(s.gt_label).flatten().tolist()
         ]
         outside = [pair for pair in labels if pair[0] >= number]
         if outside:
             loss: Any = getattr(head, 'loss_module', None)
-            data_preprocessor: Any = model.data_preprocessor
+            data_preprocessor: Any = getattr(model, 'data_preprocessor', None)
             report(
                 f'`gt_label` should be the id of one of the {number} classes '
                 f'of the head, 0 to {number - 1}, but got {outside[0][0]} of '

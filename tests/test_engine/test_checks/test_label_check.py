@@ -159,3 +159,18 @@ def test_labels_of_classes():
     with pytest.raises(IndexError):
         model.loss(torch.rand(2, 3, 32, 32), samples)
     check_labels(model, dict(data_samples=samples[:1]), 'mmpretrain')
+
+
+@pytest.mark.parametrize(
+    'data_batch',
+    [
+        None,
+        [],
+        {},
+        dict(data_samples=torch.ones(2)),
+        dict(data_samples=[torch.ones(2)]),
+    ],
+)
+@pytest.mark.parametrize('scope', ['mmseg', 'mmdet', 'mmpretrain', None])
+def test_other_batches_are_left_alone(data_batch, scope):
+    check_labels(torch.nn.Identity(), data_batch, scope)
