@@ -178,12 +178,14 @@ def write_tables(method: str) -> list[str]:
         rows = {**_pick(own, 'mIoU SS'), **more}
         return [
             _list('Cityscapes', SEGMENTATION[:4], rows),
-            _list('CIFAR-10, SVHN, STL-10', CIFAR[:2], _pick(own, 'error')),
+            _list('CIFAR-10, SVHN, STL-10', CIFAR, _pick(own, 'error')),
             _list('ImageNet', IMAGENET[:3], _pick(own, 'top-1 error')),
             _list('COCO', DETECTION, _pick(own, DETECTION[0])),
         ]
     if method == 'dgl':
         tables = [_list('Cityscapes', SEGMENTATION[:3], more)]
+    elif method == 'greedy':
+        tables = [_list('CIFAR-10, deeper than ResNet-110', CIFAR[:1], more)]
     else:
         tables = []
     return [_compare_k(own), *tables] if own else []

@@ -105,6 +105,15 @@ def test_one_config_of_each_family_is_chosen():
     assert not [name for name in chosen if '_k8_' in name]
 
 
+def test_the_longer_baseline_of_cityscapes():
+    cfg = load('e2e/deeplabv3_r101_60k_cityscapes.py')
+    short = load('e2e/deeplabv3_r101_cityscapes.py')
+    assert cfg.train_cfg == dict(short.train_cfg, max_iters=60_000)
+    (schedule,), (other,) = cfg.param_scheduler, short.param_scheduler
+    other.pop('_scope_')
+    assert schedule == dict(other, end=60_000)
+
+
 @pytest.mark.parametrize('name', most_local_modules())
 def test_one_iteration(name):
     cfg = load(name)

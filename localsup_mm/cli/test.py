@@ -15,6 +15,7 @@ from ..engine import (
     build_runner,
     check_data,
     check_weights,
+    empty_data_explained,
     read_checkpoint,
     unwrap_model,
 )
@@ -106,6 +107,7 @@ def use_tta(cfg: Config) -> None:
     cfg.model = cfg.tta_model
 
 
+@empty_data_explained()
 def run(args: argparse.Namespace) -> None:
     """Check, build and evaluate.
 

@@ -16,7 +16,9 @@ from ..engine import (
     AMP_FORMS,
     build_runner,
     check_data,
+    check_pretrained,
     check_resumed,
+    empty_data_explained,
     use_safe_hooks,
 )
 from ..planning import resolve_auto
@@ -72,6 +74,7 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
 
+@empty_data_explained()
 def run(args: argparse.Namespace) -> None:
     """Check, build and train.
 
@@ -83,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
     is_replaced = use_safe_hooks(cfg)
     check_data(cfg, 'train_dataloader')
     check_data(cfg, 'val_dataloader')
+    check_pretrained(cfg)
     check_resumed(cfg)
     resolve_auto(cfg)
     runner = build_runner(cfg)

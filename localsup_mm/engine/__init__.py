@@ -13,6 +13,8 @@ from .checks import (
     check_data,
     check_gradients,
     check_model,
+    check_pretrained,
+    empty_data_explained,
 )
 from .hooks import (
     PeakMemoryHook,
@@ -55,8 +57,10 @@ __all__ = [
     'check_data',
     'check_gradients',
     'check_model',
+    'check_pretrained',
     'check_resumed',
     'check_weights',
+    'empty_data_explained',
     'export_checkpoint',
     'get_random_states',
     'prepare_model',

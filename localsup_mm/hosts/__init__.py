@@ -10,11 +10,12 @@ from .activation_checkpointing import (
 )
 from .aux_nets import METHODS
 from .build import build_part
-from .check_dataset import check_dataset
+from .check_dataset import check_dataset, check_labels
 from .compiled_ops import (
     adapted_compiled_ops,
     let_compiled_ops_take_bfloat16,
 )
+from .downloads import find_network_error
 from .head_loss import compute_head_loss, reads_classes
 from .host import Host
 from .image_size import parse_image_size
@@ -35,11 +36,13 @@ __all__ = [
     'allow_activation_checkpointing',
     'build_part',
     'check_dataset',
+    'check_labels',
     'compute_head_loss',
     'find_checkpoint_argument',
     'find_checkpointing_layers',
     'find_head_names',
     'find_host',
+    'find_network_error',
     'find_own_config',
     'let_compiled_ops_take_bfloat16',
     'let_configs_inherit_ours',

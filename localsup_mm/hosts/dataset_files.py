@@ -6,7 +6,43 @@ from typing import Optional
 
 from mmengine.registry import DATASETS
 
-__all__ = ['check_files', 'check_folders', 'find_dataset_class']
+__all__ = [
+    'check_files',
+    'check_folders',
+    'find_dataset_class',
+    'is_local',
+    'name_type',
+    'reads_labels',
+]
+
+
+def name_type(dataset: dict) -> str:
+    """Name the type of a data set, with a host or module before it if known.
+
+    Args:
+        dataset (dict): Its config; the type is a name or a class.
+
+    Returns:
+        str: For instance ``'mmdet.CocoDataset'`` or ``'CocoDataset'``.
+    """
+    cls = dataset.get('type')
+    if isinstance(cls, type):
+        return f'{cls.__module__}.{cls.__name__}'
+    return str(cls)
+
+
+def is_local(dataset: dict, path: str) -> bool:
+    """Tell whether a path is one of this machine's file system.
+
+    Args:
+        dataset (dict): Config of the data set that reads it.
+        path (str): The path.
+
+    Returns:
+        bool: False if it is in a store that only the host can read.
+    """
+    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
+    return backend == 'local' and '://' not in path
 
 
 def find_dataset_class(dataset: dict, scope: Optional[str]) -> Optional[type]:
@@ -24,6 +60,20 @@ def find_dataset_class(dataset: dict, scope: Optional[str]) -> Optional[type]:
         with DATASETS.switch_scope_and_registry(scope) as registry:
             cls = registry.get(cls)
     return cls
+
+
+def reads_labels(dataset: dict) -> bool:
+    """Tell whether a data set loads labels; for a test it need not.
+
+    Args:
+        dataset (dict): Its config.
+
+    Returns:
+        bool: True also where the config has no pipeline.
+    """
+    pipeline = dataset.get('pipeline') or []
+    types = [t.get('type') if isinstance(t, dict) else t for t in pipeline]
+    return not types or any('Annot' in str(t) for t in types)
 
 
 def check_files(dataset: dict, loader: str, scope: Optional[str]) -> None:
@@ -55,7 +105,8 @@ def check_folders(
     """Check that the folders of a data set are there.
 
     Args:
-        dataset (dict): Its config, with ``data_root`` and ``data_prefix``.
+        dataset (dict): Its config, with ``data_root`` and ``data_prefix``, a
+            name or a dict of names.
         loader (str): The data loader it belongs to, for messages.
         advice (str): Way out if a folder is missing. Defaults to setting
             ``data_root``.
@@ -64,10 +115,23 @@ def check_folders(
         FileNotFoundError: If a folder is missing.
     """
     root = dataset.get('data_root') or ''
-    for prefix in (dataset.get('data_prefix') or {'': ''}).values():
-        folder = osp.join(root, prefix) if isinstance(prefix, str) else ''
-        if '://' not in folder and not osp.isdir(folder or '.'):
+    for prefix in _find_prefixes(dataset):
+        folder = osp.join(root, prefix)
+        if is_local(dataset, folder) and not osp.isdir(folder or '.'):
             raise FileNotFoundError(
                 f'`{loader}.dataset.data_root` should hold the data set, '
                 f'but got {root!r} without the folder {folder!r}. {advice}'
             )
+
+
+def _find_prefixes(dataset: dict) -> list[str]:
+    prefixes = dataset.get('data_prefix') or ''
+    if isinstance(prefixes, str):
+        # mmpretrain's way, which takes a home directory, too
+        return [osp.expanduser(prefixes)]
+    return [
+        prefix
+        for name, prefix in prefixes.items()
+        if isinstance(prefix, str)
+        and ('seg' not in name or reads_labels(dataset))
+    ]

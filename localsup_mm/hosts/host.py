@@ -9,14 +9,14 @@ from mmengine.config import Config
 from torch import nn
 
 from .aux_nets import MakesAuxNets
-from .dataset_files import check_files
+from .data_checks import DataChecks
 from .find_classes import find_classes
 from .image_size import find_image_size
 
 __all__ = ['Host']
 
 
-class Host(MakesAuxNets):
+class Host(MakesAuxNets, DataChecks):
     """A library of networks, data sets and configs for one kind of task.
 
     All that is special to a host is said by one subclass of this, in one
@@ -139,19 +139,6 @@ class Host(MakesAuxNets):
             does not where its classes are others, as a boundary or not.
         """
         return True
-
-    def check_dataset(self, dataset: dict, loader: str) -> None:
-        """Check that the files of a data set are there and as they should be.
-
-        Args:
-            dataset (dict): Its config.
-            loader (str): The data loader it belongs to, for messages.
-
-        Raises:
-            FileNotFoundError: If a folder or a file is missing.
-            ValueError: If a file is not what it should be.
-        """
-        check_files(dataset, loader, self.scope)
 
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let a test save its predictions.

@@ -1,8 +1,7 @@
 """MMDetection."""
 
-import json
 import os.path as osp
-from collections.abc import Collection
+from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
@@ -13,8 +12,13 @@ from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
 from .aux_nets import make_decoder
+from .coco_categories import check_categories
 from .config_parts import iterate_parts
-from .dataset_files import check_folders, find_dataset_class
+from .dataset_files import (
+    check_folders,
+    is_local,
+    name_type,
+)
 from .host import Host
 from .image_size import find_transforms
 from .known_hosts import register_host
@@ -128,24 +132,25 @@ class MMDetection(Host):
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check COCO's annotations besides the folders."""
-        name = str(dataset.get('type')).rsplit('.', 1)[-1]
-        if name != 'CocoDataset':
+        if name_type(dataset).rsplit('.', 1)[-1] != 'CocoDataset':
             super().check_dataset(dataset, loader)
             return
-        check_folders(dataset, loader, _COCO)
-        path = osp.join(dataset.get('data_root') or '', dataset['ann_file'])
-        if '://' in path:
+        folders = dict(dataset.get('data_prefix') or {})
+        if 'seg' not in _find_loaded(dataset.get('pipeline') or []):
+            # many configs name this folder, but few pipelines load it
+            folders.pop('seg', None)
+        check_folders(dict(dataset, data_prefix=folders), loader, _COCO)
+        path = osp.join(
+            dataset.get('data_root') or '', dataset.get('ann_file') or ''
+        )
+        if not is_local(dataset, path):
             return
         if not osp.isfile(path):
             raise FileNotFoundError(
                 f'`{loader}.dataset.ann_file` should be a file, but got '
                 f'{path!r}. {_COCO}'
             )
-        cls: Any = find_dataset_class(dataset, self.scope)
-        # who names the classes himself means to leave the others out
-        chosen = (dataset.get('metainfo') or {}).get('classes')
-        classes = chosen or cls.METAINFO['classes']
-        _check_categories(path, loader, classes, are_all=not chosen)
+        check_categories(dataset, loader, path, self.scope)
 
 
 def find_annotations(cfg: Config) -> tuple[str, ...]:
@@ -158,7 +163,11 @@ def find_annotations(cfg: Config) -> tuple[str, ...]:
         tuple[str]: ``'mask'``, for each box, and ``'seg'``, a label map, as
         far as they are loaded.
     """
-    loaders = [t for t in find_transforms(cfg) if 'Annot' in str(t['type'])]
+    return _find_loaded(find_transforms(cfg))
+
+
+def _find_loaded(transforms: Iterable[dict]) -> tuple[str, ...]:
+    loaders = [t for t in transforms if 'Annot' in str(t['type'])]
     # the default of that for panoptic segmentation is to load both
     return tuple(
         name
@@ -178,29 +187,3 @@ def _make_boxes(height: int, width: int) -> torch.Tensor:
     right = (left + side * width).clamp(max=width)
     bottom = (top + side * height).clamp(max=height)
     return torch.stack([left, top, right, bottom], 1)
-
-
-def _check_categories(
-    path: str, loader: str, classes: Collection[str], are_all: bool
-) -> None:
-    """Refuse categories of COCO that would be dropped without a word."""
-    with open(path) as file:
-        content = json.load(file)
-    names = {c['id']: c['name'] for c in content['categories']}
-    used = {a['category_id'] for a in content.get('annotations', [])}
-    unknown = sorted(used - names.keys())
-    if unknown:
-        raise ValueError(
-            f'`category_id` of the annotations in {path!r} should be one of '
-            f'its {len(names)} categories, but got {unknown[:5]}. Add them to '
-            "the file's categories, or remove these annotations."
-        )
-    found = {names[i] for i in used}
-    dropped = found - set(classes) if are_all else found.isdisjoint(classes)
-    if used and dropped:
-        raise ValueError(
-            f'`categories` of {path!r} should be classes of the data set, '
-            f'but got {sorted(found - set(classes))[:5]}. Set '
-            f'{loader}.dataset.metainfo=dict(classes=(...)) and num_classes '
-            'of the heads.'
-        )

@@ -2,6 +2,8 @@
 
 import hashlib
 import inspect
+import os.path as osp
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,17 +12,22 @@ from typing import Any, Optional
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from torch import nn
 
 from .aux_nets import make_decoder, narrow
 from .config_parts import find_class, find_head, read_argument
-from .dataset_files import find_dataset_class
+from .dataset_files import find_dataset_class, is_local
+from .downloads import find_network_error
 from .host import Host
 from .known_hosts import register_host
+from .report import is_of_package, report
 
 __all__ = ['MMPretrain']
 
 # sides of images that networks for CIFAR and its like are made for, in pixels
 _SMALL_IMAGE = 96
+# losses that fail for an id that is of no class
+_STRICT = ('CrossEntropyLoss', 'LabelSmoothLoss')
 
 
 @register_host
@@ -107,27 +114,78 @@ class MMPretrain(Host):
             head['loss'] = loss
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
-        """Name a corrupt file, which CIFAR would download again."""
-        cls = find_dataset_class(dataset, self.scope)
-        folder: Any = getattr(cls, 'base_folder', None)
-        files = [
-            *getattr(cls, 'train_list', []),
-            *getattr(cls, 'test_list', []),
-        ]
-        if folder is None:
-            files = []
-        for name, md5 in files:
-            path = Path(dataset.get('data_root') or '', folder, name)
-            if not path.is_file():
-                continue
-            found = hashlib.md5(path.read_bytes()).hexdigest()
-            if found != md5:
-                raise ValueError(
-                    f'`{path}` should have md5 {md5!r}, but got {found!r}. '
-                    'It is incomplete or another file: delete it, and the '
-                    'next run downloads the data set again.'
+        """Check that files of CIFAR are there, or can be downloaded."""
+        cls: Any = find_dataset_class(dataset, self.scope)
+        root = osp.join(
+            dataset.get('data_root') or '', dataset.get('data_prefix') or ''
+        )
+        if hasattr(cls, 'tgz_md5') and is_local(dataset, root):
+            wrong = _find_wrong_file(cls, Path(root))
+            can_download = dataset.get('download', True)
+            reason = wrong and (
+                # the host tries the second where the first fails
+                find_network_error(cls.url)
+                and find_network_error(cls.url.replace('https:', 'http:'))
+                if can_download
+                else 'download=False'
+            )
+            if reason:
+                raise FileNotFoundError(
+                    f'`{loader}.dataset.data_root` should hold '
+                    f'{cls.__name__}, but got {root!r} with {wrong}, and '
+                    f'{cls.url} is not downloaded ({reason}). Get that file '
+                    'and put it there.'
                 )
         super().check_dataset(dataset, loader)
+
+    def check_labels(
+        self, model: nn.Module, data_samples: Sequence[Any]
+    ) -> None:
+        """Check that labels are of classes of the head."""
+        head: Any = getattr(model, 'head', None)
+        number = getattr(head, 'num_classes', None) or sys.maxsize
+        labels = [
+            (label, s.metainfo.get('img_path', 'an image'))
+            for s in data_samples
+            if 'gt_label' in s and 'gt_score' not in s
+            for label in torch.as_tensor(s.gt_label).flatten().tolist()
+        ]
+        outside = [pair for pair in labels if pair[0] >= number]
+        if outside:
+            loss: Any = getattr(head, 'loss_module', None)
+            data_preprocessor: Any = getattr(model, 'data_preprocessor', None)
+            report(
+                f'`gt_label` should be the id of one of the {number} classes '
+                f'of the head, 0 to {number - 1}, but got {outside[0][0]} of '
+                f'{outside[0][1]!r}. Count classes from 0, or set '
+                'num_classes of the heads.',
+                is_certain=type(loss).__name__ in _STRICT
+                and is_of_package(
+                    'mmpretrain', model, head, loss, data_preprocessor
+                ),
+            )
+
+
+def _find_wrong_file(cls: Any, root: Path) -> Optional[str]:
+    """Find a file of CIFAR that is missing or has another checksum.
+
+    If the archive is there, it is unpacked.
+    """
+    if _has_md5(root / cls.filename, cls.tgz_md5):
+        return None
+    for name, md5 in [*cls.train_list, *cls.test_list]:
+        path = Path(cls.base_folder, name)
+        if not (root / path).is_file():
+            return f'no {str(path)!r}'
+        if not _has_md5(root / path, md5):
+            return f'a corrupt {str(path)!r}'
+    return None
+
+
+def _has_md5(path: Path, md5: str) -> bool:
+    if not path.is_file():
+        return False
+    return hashlib.md5(path.read_bytes()).hexdigest() == md5
 
 
 def _make_head(num_classes: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """MMSegmentation."""
 
 import os.path as osp
+from collections.abc import Sequence
 from inspect import isclass, signature
 from typing import Any
 
@@ -20,9 +21,10 @@ from .config_parts import (
     read_argument,
     to_plain,
 )
-from .dataset_files import check_folders
+from .dataset_files import check_folders, is_local, name_type, reads_labels
 from .host import Host
 from .known_hosts import register_host
+from .label_map_check import check_label_maps
 from .metainfo import make_metainfo
 
 __all__ = ['MMSegmentation']
@@ -30,9 +32,11 @@ __all__ = ['MMSegmentation']
 # of a decode head: what its labels mean, not how it is built
 _LABEL_ARGUMENTS = ('ignore_index', 'align_corners', 'sampler', 'threshold')
 
+_TRAIN_IDS = '_gtFine_labelTrainIds.png'
 _CITYSCAPES = (
     'Unpack leftImg8bit and gtFine of Cityscapes there, or make a small data '
-    'set of the same layout: python demo/mini_cityscapes.py {root}'
+    'set of the same layout, in a clone of the repository of localsup_mm: '
+    'python demo/mini_cityscapes.py {root}'
 )
 
 
@@ -149,23 +153,35 @@ class MMSegmentation(Host):
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check Cityscapes' label images besides the folders."""
-        name = str(dataset.get('type')).rsplit('.', 1)[-1]
-        if name != 'CityscapesDataset':
+        if name_type(dataset).rsplit('.', 1)[-1] != 'CityscapesDataset':
             super().check_dataset(dataset, loader)
             return
         root = dataset.get('data_root') or ''
         check_folders(dataset, loader, _CITYSCAPES.format(root=root))
         labels = (dataset.get('data_prefix') or {}).get('seg_map_path')
-        suffix = dataset.get('seg_map_suffix', '_gtFine_labelTrainIds.png')
-        if labels and not any(
-            file.endswith(suffix)
-            for file in scandir(osp.join(root, labels), recursive=True)
+        suffix = dataset.get('seg_map_suffix', _TRAIN_IDS)
+        folder = osp.join(root, labels or '')
+        if (
+            labels
+            and suffix.endswith(_TRAIN_IDS)
+            and reads_labels(dataset)
+            and is_local(dataset, folder)
+            and not any(
+                file.endswith(suffix)
+                for file in scandir(folder, recursive=True)
+            )
         ):
             raise FileNotFoundError(
                 f'`{loader}.dataset.data_root` should hold label images '
-                f'*_gtFine_labelTrainIds.png, but got {root!r} without any. '
+                f'*{suffix}, but got {root!r} without any. '
                 f'Run: CITYSCAPES_DATASET={root} csCreateTrainIdLabelImgs'
             )
+
+    def check_labels(
+        self, model: nn.Module, data_samples: Sequence[Any]
+    ) -> None:
+        """Check the label maps against the decode head."""
+        check_label_maps(model, data_samples)
 
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let the metric of a test save its label maps, in a folder."""

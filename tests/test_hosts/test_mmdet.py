@@ -1,8 +1,11 @@
 """What is special to MMDetection."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+from messages import collect_warnings
 from mmengine.config import Config
 
 from localsup_mm.engine import check_data
@@ -57,6 +60,11 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def warnings():
+    return collect_warnings()
+
+
 def write(root, categories, used):
     content = dict(
         images=[],
@@ -78,25 +86,68 @@ def test_missing_annotations_say_what_to_download(root):
         check_data(loader(root), 'train_dataloader')
 
 
-def test_category_that_the_file_does_not_list(root):
+def test_annotations_that_are_not_named(root):
+    cfg = loader(root)
+    del cfg.train_dataloader.dataset.ann_file
+    with pytest.raises(
+        FileNotFoundError, match=r'`train_dataloader.*ann_file'
+    ):
+        check_data(cfg, 'train_dataloader')
+
+
+def test_label_maps_that_are_not_loaded_may_be_missing(root):
+    write(root, {1: 'person'}, [1])
+    cfg = loader(root)
+    dataset = cfg.train_dataloader.dataset
+    dataset.data_prefix.seg = 'stuffthingmaps'
+    check_data(cfg, 'train_dataloader')
+    dataset.pipeline = [dict(type='LoadAnnotations', with_seg=True)]
+    with pytest.raises(FileNotFoundError, match='stuffthingmaps'):
+        check_data(cfg, 'train_dataloader')
+
+
+def test_category_that_the_file_does_not_list(root, warnings):
+    """mmdetection leaves out its annotations."""
     write(root, {1: 'person'}, [1, 7])
-    with pytest.raises(ValueError, match=r'category_id.*\[7\]'):
-        check_data(loader(root), 'train_dataloader')
+    check_data(loader(root), 'train_dataloader')
+    assert re.search(r'category_id.*\[7\].*left out', warnings[0])
 
 
-def test_category_that_the_data_set_does_not_know(root):
+def test_category_that_the_data_set_does_not_know(root, warnings):
     write(root, {1: 'person', 2: 'unicorn'}, [1, 2])
-    with pytest.raises(ValueError, match=r'unicorn.*metainfo=dict\(classes'):
-        check_data(loader(root), 'train_dataloader')
+    check_data(loader(root), 'train_dataloader')
+    (message,) = warnings
+    assert re.search(r"\['unicorn'\].*left out.*metainfo=dict", message)
     # listed, but never used
     write(root, {1: 'person', 2: 'unicorn'}, [1])
     check_data(loader(root), 'train_dataloader')
+    assert len(warnings) == 1
 
 
-def test_chosen_classes_may_leave_others_out(root):
+def test_no_category_that_the_data_set_knows(root, warnings):
+    write(root, {2: 'unicorn'}, [2])
+    check_data(loader(root), 'train_dataloader')
+    assert 'no annotation is left' in warnings[0]
+    # then no image is left either
+    filtered = loader(root, filter_cfg=dict(filter_empty_gt=True))
+    with pytest.raises(ValueError, match=r'unicorn.*metainfo=dict\(classes'):
+        check_data(filtered, 'train_dataloader')
+
+
+def test_chosen_classes_may_leave_others_out(root, warnings, monkeypatch):
     write(root, {1: 'person', 2: 'unicorn'}, [1, 2])
-    chosen = loader(root, metainfo=dict(classes=('unicorn',)))
-    check_data(chosen, 'train_dataloader')
-    wrong = loader(root, metainfo=dict(classes=('Unicorn',)))
-    with pytest.raises(ValueError, match='should be classes'):
-        check_data(wrong, 'train_dataloader')
+    monkeypatch.chdir(root)
+    Path('classes.txt').write_text('unicorn\n')
+    # mmengine reads the file of that name
+    for classes in (('unicorn',), 'classes.txt'):
+        chosen = loader(
+            root,
+            metainfo=dict(classes=classes),
+            filter_cfg=dict(filter_empty_gt=True),
+        )
+        check_data(chosen, 'train_dataloader')
+    assert not warnings
+    for classes in (('Unicorn',), 'unicorn.txt'):
+        chosen.train_dataloader.dataset.metainfo.classes = classes
+        with pytest.raises(ValueError, match='should be classes'):
+            check_data(chosen, 'train_dataloader')

@@ -1,7 +1,10 @@
 """What is special to MMPretrain."""
 
+import hashlib
+
 import pytest
 from mmengine.config import Config
+from mmpretrain.datasets import CIFAR10
 
 from localsup_mm.engine import check_data
 from localsup_mm.hosts import find_host, read_training
@@ -42,18 +45,44 @@ def cifar(root, **kwargs):
     return Config(dict(train_dataloader=loader, default_scope='mmpretrain'))
 
 
-def test_data_set_that_downloads_itself_may_be_missing(tmp_path):
+def test_data_set_may_be_missing_where_it_can_be_downloaded(
+    tmp_path, server, monkeypatch
+):
+    monkeypatch.setattr(CIFAR10, 'url', f'{server}/cifar.tar.gz')
     check_data(cifar(tmp_path / 'no'), 'train_dataloader')
-    with pytest.raises(FileNotFoundError, match='no'):
+    with pytest.raises(FileNotFoundError, match=r'no.*download=False'):
         check_data(cifar(tmp_path / 'no', download=False), 'train_dataloader')
 
 
+@pytest.mark.usefixtures('no_network')
+def test_missing_data_set_without_a_network(tmp_path, monkeypatch):
+    with pytest.raises(
+        FileNotFoundError,
+        match=rf"no 'cifar-10-batches-py/data_batch_1', and {CIFAR10.url} .*"
+        r'refused.*Get that file',
+    ):
+        check_data(cifar(tmp_path), 'train_dataloader')
+    # another process of the run may have one
+    monkeypatch.setenv('RANK', '1')
+    check_data(cifar(tmp_path), 'train_dataloader')
+
+
+@pytest.mark.usefixtures('no_network')
+def test_archive_that_is_there_is_unpacked(tmp_path, monkeypatch):
+    (tmp_path / CIFAR10.filename).write_bytes(b'archive')
+    with pytest.raises(FileNotFoundError, match='data_batch_1'):
+        check_data(cifar(tmp_path), 'train_dataloader')
+    md5 = hashlib.md5(b'archive').hexdigest()
+    monkeypatch.setattr(CIFAR10, 'tgz_md5', md5)
+    check_data(cifar(tmp_path), 'train_dataloader')
+
+
+@pytest.mark.usefixtures('no_network')
 def test_corrupt_file_is_named(tmp_path):
-    path = tmp_path / 'cifar-10-batches-py' / 'data_batch_3'
+    path = tmp_path / 'cifar-10-batches-py' / 'data_batch_1'
     path.parent.mkdir()
     path.write_bytes(b'truncated')
-    with pytest.raises(ValueError, match=f'{path}.*md5.*delete it'):
+    with pytest.raises(
+        FileNotFoundError, match="corrupt 'cifar-10-batches-py/data_batch_1'"
+    ):
         check_data(cifar(tmp_path), 'train_dataloader')
-    # it is downloaded again
-    path.unlink()
-    check_data(cifar(tmp_path), 'train_dataloader')

@@ -26,7 +26,8 @@ def loader(root):
 def test_missing_data_says_what_to_run(tmp_path):
     root = tmp_path / 'nowhere'
     with pytest.raises(
-        FileNotFoundError, match=f'(?s){root}.*mini_cityscapes.py {root}'
+        FileNotFoundError,
+        match=f'(?s){root}.*in a clone .*mini_cityscapes.py {root}',
     ):
         check_data(loader(root), 'train_dataloader')
 

@@ -7,7 +7,15 @@ data_preprocessor = dict(
     to_rgb=False,
 )
 train_pipeline = [
-    dict(type='RandomCrop', crop_size=32, padding=4, padding_mode='reflect'),
+    # reflects by 4 on each side; with `padding=4` mmpretrain pads with zeros,
+    # whatever the padding_mode
+    dict(
+        type='RandomCrop',
+        crop_size=40,
+        pad_if_needed=True,
+        padding_mode='reflect',
+    ),
+    dict(type='RandomCrop', crop_size=32),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

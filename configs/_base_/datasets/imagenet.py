@@ -1,5 +1,11 @@
 # ImageNet-1k, in data/imagenet with the folders train and val, one folder a
-# class. Batch 128 for each of eight processes.
+# class. Batch 128 for each of eight processes. Images are decoded and resized
+# by Pillow as the authors' are, whose resizing averages (antialiasing).
+load_image = dict(
+    type='LoadImageFromFile',
+    color_type='color_ignore_orientation',
+    imdecode_backend='pillow',
+)
 data_preprocessor = dict(
     num_classes=1000,
     mean=[123.675, 116.28, 103.53],
@@ -7,14 +13,14 @@ data_preprocessor = dict(
     to_rgb=True,
 )
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=224),
+    load_image,
+    dict(type='RandomResizedCrop', scale=224, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=256, edge='short'),
+    load_image,
+    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),
 ]

@@ -1,6 +1,8 @@
 """Checks that fail before the first iteration, not within it."""
 
 from .data_check import check_data
+from .empty_check import check_not_empty, empty_data_explained
+from .pretrained_check import check_pretrained
 from .setup_check import (
     check_batches,
     check_classes,
@@ -14,4 +16,7 @@ __all__ = [
     'check_data',
     'check_gradients',
     'check_model',
+    'check_not_empty',
+    'check_pretrained',
+    'empty_data_explained',
 ]

@@ -22,7 +22,7 @@ def check_data(cfg: Config, loader: str) -> None:
         FileNotFoundError: If a folder or an annotation file is missing or,
             for Cityscapes, there are no label images; it says what to do.
         ValueError: If a file of a data set with known checksums is corrupt,
-            or COCO annotations have categories that are not in the data set.
+            or no COCO annotation is of a class of the data set.
     """
     scope = cfg.get('default_scope')
     for dataset in _find_datasets(cfg.get(loader) or {}):

@@ -2,7 +2,6 @@
 
 import logging
 
-from mmengine.dataset import DefaultSampler
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import nn
@@ -17,6 +16,7 @@ from ...supervision import (
     local_parameters,
 )
 from ..model_wrapper import LocalDistributedDataParallel, unwrap_model
+from .batch_size import find_smallest_batch
 
 __all__ = [
     'check_batches',
@@ -142,10 +142,7 @@ def check_batches(model: nn.Module, loader: DataLoader) -> None:
         (getattr(module, 'min_batch_size', 1) for module in model.modules()),
         default=1,
     )
-    # the wrapped sampler of one that draws batches by itself is unknown
-    batch = loader.batch_size or smallest
-    if isinstance(loader.sampler, DefaultSampler) and not loader.drop_last:
-        batch = len(loader.sampler) % batch or batch
+    batch = find_smallest_batch(loader) or smallest
     if batch < smallest:
         raise SetupError(
             f'`train_dataloader` should have batches of at least {smallest} '

@@ -34,7 +34,9 @@ class PredSimHead(BaseModule):
     <https://arxiv.org/abs/1901.06656>`_, ICML 2019; authors' code
     ``train.py``, ``LocalLossBlockConv``. Differences: the bias of the linear
     layer starts at zero too; rows of features without variance have a zero
-    gradient, not NaN; similarities are in float32 under autocast.
+    gradient, not NaN; similarities are in float32 under autocast. The authors
+    weigh the cross-entropy of the network's own head by ``1 - beta``, too,
+    which is up to the config here: ``loss_weight`` of that head's loss.
 
     Args:
         in_channels (int): Channels of the features at the boundary.
