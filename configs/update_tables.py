@@ -27,10 +27,12 @@ METHODS = (
     'greedy',
     'infopro',
     'man',
+    'miniature',
     'predsim',
 )
 DATASETS = {
     'cifar10': 'CIFAR-10',
+    'cifar10-small': 'CIFAR-10, 16 x 16',
     'svhn': 'SVHN',
     'stl10': 'STL-10',
     'imagenet': 'ImageNet-1k',

@@ -3,6 +3,7 @@
 from .accuracy_table import SettingCost, count_setting, make_accuracy_table
 from .charts import draw_bars, draw_curves, draw_front
 from .grid import Grid, read_grid
+from .grid_queue import run_grid
 from .grid_runner import GridRunner
 from .inference_cost import count_at_inference
 from .method_cost import measure_all, predict_all
@@ -44,6 +45,7 @@ __all__ = [
     'ratio_quartiles',
     'read_comparable',
     'read_grid',
+    'run_grid',
     'time_in_turns',
     'to_end_to_end',
     'write_csv',

@@ -76,7 +76,10 @@ def make_accuracy_table(
     settings = list(dict.fromkeys(cell.name for cell in grid.cells))
     seeds = list(dict.fromkeys(cell.seed for cell in grid.cells))
     header = ['config', *(f'seed {seed}' for seed in seeds), 'mean', 'std']
+    if grid.baseline is not None:
+        header += [f'minus {grid.baseline}', 'std']
     header += [*(_COST_COLUMNS if costs else ()), 'time (s/iter)']
+    baseline = records.get(grid.baseline or '', {})
     rows = []
     for name in settings:
         runs = records.get(name, {})
@@ -87,6 +90,14 @@ def make_accuracy_table(
             if run.get('seconds_per_iteration') is not None
         ]
         row = [name, *map(_round, finals), *_summarize(finals)]
+        if grid.baseline is not None:
+            others = [_find_final(grid, baseline.get(seed)) for seed in seeds]
+            row += _summarize(
+                [
+                    None if a is None or b is None else a - b
+                    for a, b in zip(finals, others)
+                ]
+            )
         if costs:
             row += _format_costs(costs[name])
         row.append(f'{statistics.median(times):.3f}' if times else '')

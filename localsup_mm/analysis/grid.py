@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,7 +11,7 @@ from mmengine.fileio import load
 
 __all__ = ['Cell', 'Grid', 'read_grid']
 
-_KEYS = {'metric', 'as_error', 'costs', 'seeds', 'rows'}
+_KEYS = {'metric', 'as_error', 'costs', 'seeds', 'baseline', 'rows'}
 _ROW_KEYS = {'config', 'name', 'overrides'}
 
 
@@ -49,6 +50,8 @@ class Grid:
             False.
         with_costs (bool): Whether the table shows size, compute and memory
             too. Defaults to False.
+        baseline (str, optional): The setting that the others are compared
+            with, seed by seed. Defaults to None.
     """
 
     name: str
@@ -56,6 +59,29 @@ class Grid:
     metric: str = 'mIoU'
     as_error: bool = False
     with_costs: bool = False
+    baseline: Optional[str] = None
+
+    def select(self, pattern: str) -> 'Grid':
+        """Keep the settings whose names fit a pattern, and the baseline.
+
+        Args:
+            pattern (str): A name, with ``*`` for any letters.
+
+        Returns:
+            Grid: The smaller grid.
+
+        Raises:
+            ValueError: If none fits.
+        """
+        cells = [c for c in self.cells if fnmatchcase(c.name, pattern)]
+        if not cells:
+            names = list(dict.fromkeys(cell.name for cell in self.cells))
+            raise ValueError(
+                f'`rows` should be settings of the grid, but got {pattern!r}, '
+                f'and there are {names}. Name one, or several by *.'
+            )
+        kept = {cell.name for cell in cells} | {self.baseline}
+        return replace(self, cells=[c for c in self.cells if c.name in kept])
 
 
 def read_grid(
@@ -75,6 +101,7 @@ def read_grid(
         as_error: true
         costs: true
         seeds: [0, 1]
+        baseline: resnet32_k16_e_cifar10
         rows:
         - config: resnet32_k16_r1e_cifar10.py
           name: resnet32_k{num_local_modules}_{mode}_cifar10
@@ -92,7 +119,7 @@ def read_grid(
 
     Raises:
         ValueError: If there are several grid files, one has unknown keys,
-            or two settings have one name.
+            two settings have one name, or no setting is the baseline.
     """
     content: dict[str, Any] = {'rows': [{'config': path} for path in paths]}
     folder = None
@@ -111,7 +138,7 @@ def read_grid(
         for row in content['rows']
         for setting in _expand_row(row, folder)
     ]
-    _check_names([name for name, _, _ in settings])
+    _check_names([name for name, _, _ in settings], content.get('baseline'))
     if seeds is None:
         seeds = content.get('seeds') or (0, 1, 2)
     return Grid(
@@ -120,6 +147,7 @@ def read_grid(
         content.get('metric', 'mIoU'),
         content.get('as_error', False),
         content.get('costs', False),
+        content.get('baseline'),
     )
 
 
@@ -165,10 +193,15 @@ def _check_keys(
         )
 
 
-def _check_names(names: list[str]) -> None:
+def _check_names(names: list[str], baseline: Optional[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(
             '`rows` should be settings of different names, but got '
             f'{twice} twice. Give the rows a `name`.'
+        )
+    if baseline not in (None, *names):
+        raise ValueError(
+            f'`baseline` should be the name of a setting, but got '
+            f'{baseline!r}, and there are {names}. Name one of them.'
         )

@@ -1,9 +1,10 @@
-"""Train the cells of a grid, one after the other."""
+"""Train the cells of a grid."""
 
 import argparse
+import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -17,6 +18,7 @@ from .cell_record import (
     read_seconds,
     write_record,
 )
+from .folder_lock import locked
 from .grid import Cell
 from .setting import find_versions
 
@@ -41,6 +43,8 @@ class GridRunner:
             config. Defaults to None.
         overrides (dict): Settings of all cells, by dotted key. Defaults to
             none.
+        threads (int, optional): The threads of a training. Defaults to None:
+            as many as torch takes.
     """
 
     work_dir: Path
@@ -48,6 +52,8 @@ class GridRunner:
     train_command: Sequence[str] = ()
     schedule: Optional[str] = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    threads: Optional[int] = None
+    _running: list[subprocess.Popen] = field(default_factory=list)
 
     def load_config(self, cell: Cell) -> Config:
         """Load the config of a cell as it is trained.
@@ -152,32 +158,10 @@ class GridRunner:
         write_record(run, self._add_curve(run, record))
         return record
 
-    def run(
-        self, cells: Sequence[Cell]
-    ) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        """Train what is not trained yet.
-
-        Args:
-            cells (Sequence[Cell]): The cells, in the order of training.
-
-        Yields:
-            tuple[Cell, dict]: Each cell, once it is finished, and its
-            record.
-        """
-        for i, cell in enumerate(cells, 1):
-            title = f'[{i}/{len(cells)}] {cell.name}, seed {cell.seed}'
-            begin = time.monotonic()
-            record = self.read(cell)
-            if record is None:
-                run = self.work_dir / cell.folder
-                print(f'{title}: log {run}/train.log', flush=True)
-                record = self.train(cell)
-            print(
-                f'{title}: {self.metric} {record["final"]:.2f} '
-                f'({time.monotonic() - begin:.0f} s)',
-                flush=True,
-            )
-            yield cell, record
+    def stop(self) -> None:
+        """End the trainings that run; they are resumed later."""
+        for process in self._running:
+            process.terminate()
 
     def _find_overrides(self, cell: Cell) -> dict[str, Any]:
         seed = {'randomness.seed': cell.seed}
@@ -199,12 +183,23 @@ class GridRunner:
         words = [str(config), '--work-dir', str(run), '--resume']
         words += ['--cfg-options', *_to_words(self._find_overrides(cell))]
         log = run / 'train.log'
-        with log.open('a') as file:
-            status = subprocess.run(
+        environment = dict(os.environ)
+        if self.threads is not None:
+            environment['OMP_NUM_THREADS'] = str(self.threads)
+        with log.open('a') as file, locked(run) as lock:
+            # a process that outlives this one keeps the lock
+            process = subprocess.Popen(
                 [*self.train_command, *words],
                 stdout=file,
                 stderr=subprocess.STDOUT,
-            ).returncode
+                env=environment,
+                pass_fds=(lock,),
+            )
+            self._running.append(process)
+            try:
+                status = process.wait()
+            finally:
+                self._running.remove(process)
         if status:
             lines = log.read_text().splitlines()[-20:]
             raise RuntimeError(

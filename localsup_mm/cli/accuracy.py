@@ -10,6 +10,7 @@ example:
 """
 
 import argparse
+import signal
 import sys
 import time
 import warnings
@@ -25,6 +26,7 @@ from ..analysis import (
     format_table,
     make_accuracy_table,
     read_grid,
+    run_grid,
     write_csv,
 )
 from .arguments import add_shared
@@ -68,6 +70,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_shared(parser, '--cfg-options')
     parser.add_argument(
+        '--rows', metavar='NAME', help='only these settings; * is any letters'
+    )
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='trainings at a time, each with one thread (1, with all threads)',
+    )
+    parser.add_argument(
         '--dry-run',
         action='store_true',
         help='count size, compute and memory; train nothing',
@@ -82,6 +94,8 @@ def run(args: argparse.Namespace) -> None:
     """
     warnings.filterwarnings('ignore', category=UserWarning)
     grid = read_grid(args.grid, args.seeds)
+    if args.rows:
+        grid = grid.select(args.rows)
     work_dir = Path(args.work_dir)
     runner = GridRunner(
         work_dir,
@@ -89,6 +103,7 @@ def run(args: argparse.Namespace) -> None:
         TRAIN,
         args.schedule,
         args.cfg_options or {},
+        1 if args.processes > 1 else None,
     )
     runner.check(grid.cells)
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -101,7 +116,9 @@ def run(args: argparse.Namespace) -> None:
             records.setdefault(cell.name, {})[cell.seed] = record
     table = _write(grid, runner, records, costs)
     if not args.dry_run:
-        for cell, record in runner.run(grid.cells):
+        # it ends the trainings, too; the same command resumes them
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        for cell, record in run_grid(runner, grid.cells, args.processes):
             records.setdefault(cell.name, {})[cell.seed] = record
             table = _write(grid, runner, records, costs)
     print(table)

@@ -5,7 +5,8 @@ config that uses one does: ``custom_imports=dict(imports=['localsup_mm',
 'localsup_mm.datasets'])``.
 """
 
+from .small_cifar10 import SmallCIFAR10
 from .stl10 import STL10
 from .svhn import SVHN
 
-__all__ = ['STL10', 'SVHN']
+__all__ = ['STL10', 'SVHN', 'SmallCIFAR10']

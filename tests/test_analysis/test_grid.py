@@ -2,8 +2,8 @@
 
 import pytest
 
-from localsup_mm.analysis import read_grid
-from localsup_mm.analysis.grid import Cell
+from localsup_mm.analysis import make_accuracy_table, read_grid
+from localsup_mm.analysis.grid import Cell, Grid
 
 GRID = """
 metric: accuracy/top1
@@ -95,3 +95,38 @@ def test_several_grid_files(tmp_path):
     paths = write(tmp_path, GRID)
     with pytest.raises(ValueError, match=r"one grid file.*'net\.py'"):
         read_grid([*paths, 'net.py'])
+
+
+def test_baseline_and_selected_rows(tmp_path):
+    text = GRID.replace('seeds: [0, 2]', 'seeds: [0, 2]\nbaseline: net_k2_e')
+    grid = read_grid(write(tmp_path, text))
+    assert grid.baseline == 'net_k2_e'
+    names = {cell.name for cell in grid.select('net_k4_*').cells}
+    assert names == {'net_k4_e', 'net_k4_r1', 'net_k2_e'}
+    with pytest.raises(ValueError, match=r"`rows` .* but got 'nett'"):
+        grid.select('nett')
+    text = text.replace('baseline: net_k2_e', 'baseline: e2e')
+    with pytest.raises(ValueError, match=r"`baseline` .* but got 'e2e'"):
+        read_grid(write(tmp_path, text))
+
+
+def test_differences_to_the_baseline_are_paired():
+    cells = [Cell(n, '', {}, seed) for seed in (0, 1, 2) for n in 'ab']
+    grid = Grid('study', cells, baseline='a', as_error=True)
+    finals = dict(a=[70.0, 71.0, 75.0], b=[68.0, 70.0, None])
+    records = {
+        name: {
+            seed: dict(final=final, seconds_per_iteration=None)
+            for seed, final in enumerate(values)
+            if final is not None
+        }
+        for name, values in finals.items()
+    }
+    header, rows = make_accuracy_table(grid, records)
+    assert header[4:8] == ['mean', 'std', 'minus a', 'std']
+    assert rows[0][6:8] == ['0.00', '0.00']
+    # of the seeds that both have
+    assert rows[1][1:8] == [
+        *('32.00', '30.00', '', '31.00', '1.41'),
+        *('1.50', '0.71'),
+    ]

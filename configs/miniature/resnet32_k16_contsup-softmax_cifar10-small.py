@@ -1,0 +1,4 @@
+# The narrow ResNet-32 on CIFAR-10 of 16 x 16 pixels, ContSup R1E with the
+# decoders and the softmax loss of InfoPro, K=16.
+_base_ = ['./resnet32_k16_infopro-softmax_cifar10-small.py']
+model = dict(backbone=dict(context_supply=dict(mode='r1e')))
