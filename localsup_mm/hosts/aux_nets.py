@@ -2,13 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Optional, Union
 
 from mmengine.config import Config
 
 __all__ = ['METHODS', 'MakesAuxNets', 'make_decoder', 'narrow']
 
-METHODS = ('infopro', 'greedy', 'dgl', 'contsup')
+METHODS = ('infopro', 'greedy', 'dgl', 'contsup', 'auglocal', 'man')
+# blocks of AugLocal's aux nets at the first boundary, from many to few
+_DEPTHS = (4, 3, 2, 1)
 # (width, stride at the finest) from large to small: half as wide and half the
 # resolution in turns; the stride is in units of the first one
 _SIZES = ((32, 1), (32, 2), (16, 2), (16, 4), (8, 4), (8, 8))
@@ -20,10 +23,13 @@ class MakesAuxNets(ABC):
     Attributes:
         scope (str): See :class:`Host`.
         context_supply (Mapping): See :class:`Host`.
+        sampled_blocks (Mapping): Arguments of :class:`SampledBlocks` in front
+            of aux heads of its task. Defaults to none.
     """
 
     scope: str
     context_supply: Mapping[str, Any]
+    sampled_blocks: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def find_num_classes(self, cfg: Config) -> int:
@@ -117,12 +123,24 @@ class MakesAuxNets(ABC):
             ValueError: If the method has no aux nets for the host's task.
         """
         if method == 'dgl':
+            others = [name for name in METHODS if name != 'dgl']
             raise ValueError(
-                "`method` should be 'infopro', 'greedy' or 'contsup' for "
-                f"{self.scope}, but got 'dgl', whose aux nets classify "
-                'images. Choose one of those.'
+                f'`method` should be one of {others} for {self.scope}, but '
+                "got 'dgl', whose aux nets classify images. Choose one of "
+                'those.'
             )
         sizes = self.make_default_aux_nets(cfg, image_size)
+        if method == 'auglocal':
+            del sizes[0]['decoder']
+            sizes[0].pop('min_stride', None)
+            neck = dict(type='SampledBlocks', **self.sampled_blocks)
+            return [
+                dict(sizes[0], aux_neck=dict(neck, depth=depth))
+                for depth in _DEPTHS
+            ], None
+        if method == 'man':
+            block = dict(type='MomentumBlock')
+            sizes = [dict(nets, shared_neck=block) for nets in sizes]
         if method == 'infopro':
             # lambda_1 falls with depth, as in the published settings
             weights = [[1.5, 1.0], [0.5, 1.0]]

@@ -37,6 +37,7 @@ class MMPretrain(Host):
     scope = 'mmpretrain'
     distribution = 'mmpretrain'
     context_supply = MappingProxyType(dict(mode='r1e', pool_first=False))
+    sampled_blocks = MappingProxyType(dict(pool=True))
 
     def make_data_sample(self, cfg: Config, size: tuple[int, int]) -> Any:
         """Make a label of class 0."""

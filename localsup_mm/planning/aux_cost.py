@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from mmengine.model import revert_sync_batchnorm
@@ -14,7 +14,7 @@ from ..metering import LiveBytes, MacCounter
 from ..simulation import Workload
 from ..simulation.fake_step import host_ops, make_batch
 from ..simulation.shape_only_ops import ShapeOnlyOps, real_loss
-from ..supervision import LocalModule, set_normalization
+from ..supervision import BlockCopier, LocalModule, set_normalization
 from ..tracing import Boundary
 from ..upstream import FakeCopyMode, FakeTensorMode
 
@@ -44,7 +44,11 @@ class AuxCost:
 
 
 def measure_aux_nets(
-    workload: Workload, boundary: Boundary, aux_nets: dict, features: tuple
+    workload: Workload,
+    boundary: Boundary,
+    aux_nets: dict,
+    features: tuple,
+    copier: Optional[BlockCopier] = None,
 ) -> AuxCost:
     """Run the passes of the aux nets at a boundary on fake tensors.
 
@@ -57,12 +61,16 @@ def measure_aux_nets(
         aux_nets (dict): ``decoder``, ``aux_neck`` and ``aux_head`` of a
             :class:`LocalModule`.
         features (tuple): Shape and dtype of the features there.
+        copier (BlockCopier, optional): See :class:`LocalModule`. Defaults to
+            None.
 
     Returns:
         AuxCost: Their memory and compute.
     """
     model = workload.model
-    local_module = revert_sync_batchnorm(LocalModule(boundary, **aux_nets))
+    local_module = revert_sync_batchnorm(
+        LocalModule(boundary, **aux_nets, copier=copier)
+    )
     set_normalization(local_module, getattr(model, 'data_preprocessor', None))
     fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     if workload.is_data_dependent:
@@ -101,15 +109,18 @@ def measure_aux_nets(
 
 def measure_everywhere(
     workload: Workload,
-    places: Iterable[tuple[Boundary, tuple]],
+    places: Iterable[tuple[Boundary, BlockCopier, tuple]],
     aux_nets: dict,
 ) -> list[AuxCost]:
     """Measure aux nets at many boundaries, equal ones once.
 
+    Those that copy blocks of the backbone differ at each.
+
     Args:
         workload (Workload): The training that is planned for.
-        places (Iterable[tuple[Boundary, tuple]]): Boundaries, each with shape
-            and dtype of the features there.
+        places (Iterable[tuple[Boundary, BlockCopier, tuple]]): Boundaries,
+            each with what copies the blocks behind it, and with shape and
+            dtype of the features there.
         aux_nets (dict): See :func:`measure_aux_nets`.
 
     Returns:
@@ -117,13 +128,16 @@ def measure_everywhere(
     """
     known: dict[tuple, AuxCost] = {}
     costs = []
-    for boundary, features in places:
+    for boundary, copier, features in places:
         key = (replace(boundary, name=''), features)
-        if key not in known:
-            known[key] = measure_aux_nets(
-                workload, boundary, aux_nets, features
+        cost = known.get(key)
+        if cost is None:
+            cost = measure_aux_nets(
+                workload, boundary, aux_nets, features, copier
             )
-        costs.append(known[key])
+            if not copier.is_used:
+                known[key] = cost
+        costs.append(cost)
     return costs
 
 

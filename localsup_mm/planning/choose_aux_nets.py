@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..simulation import Workload
+from ..supervision import BlockCopier
 from ..tracing import Boundary
 from .aux_cost import measure_everywhere
 from .memory_model import MemoryModel
@@ -15,7 +16,7 @@ __all__ = ['choose_aux_nets']
 def choose_aux_nets(
     workload: Workload,
     profile: StepProfile,
-    boundaries: Sequence[Boundary],
+    places: Sequence[tuple[Boundary, BlockCopier]],
     sizes: Sequence[dict],
     max_extra_macs: float = 0.06,
     num_local_modules: int = 6,
@@ -25,7 +26,8 @@ def choose_aux_nets(
     Args:
         workload (Workload): The training that is planned for.
         profile (StepProfile): Its end-to-end iteration.
-        boundaries (Sequence[Boundary]): The candidates of the profile.
+        places (Sequence[tuple[Boundary, BlockCopier]]): The candidates of the
+            profile, each with what copies the blocks behind it.
         sizes (Sequence[dict]): Aux nets from large to small, as
             :func:`expand_local_modules` takes them. The last ones are taken
             if none adds little enough.
@@ -41,7 +43,7 @@ def choose_aux_nets(
     limit = max_extra_macs * profile.macs
     most = min(num_local_modules, len(profile.stretches))
     for aux_nets in sizes:
-        memory_model = _model_memory(workload, profile, boundaries, aux_nets)
+        memory_model = _model_memory(workload, profile, places, aux_nets)
         if len(sizes) == 1 or all(
             _find_macs(memory_model, k) <= limit for k in range(most, 1, -1)
         ):
@@ -52,13 +54,17 @@ def choose_aux_nets(
 def _model_memory(
     workload: Workload,
     profile: StepProfile,
-    boundaries: Sequence[Boundary],
+    places: Sequence[tuple[Boundary, BlockCopier]],
     aux_nets: dict,
 ) -> MemoryModel:
     features = [s.features for s in profile.stretches if s.features]
     # weights of losses cost nothing
     parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
-    costs = measure_everywhere(workload, zip(boundaries, features), parts)
+    costs = measure_everywhere(
+        workload,
+        [(*place, shape) for place, shape in zip(places, features)],
+        parts,
+    )
     return MemoryModel(profile, costs, workload.step_each_module)
 
 

@@ -1,10 +1,12 @@
 """Making a planner for one network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
+from ..errors import BoundaryError
 from ..simulation import Workload
-from ..tracing import trace_backbone
+from ..supervision import BlockCopier, LocalModule
+from ..tracing import BackboneTrace, trace_backbone
 from .candidates import find_candidates
 from .choose_aux_nets import choose_aux_nets
 from .planner import Planner
@@ -40,14 +42,51 @@ def make_planner(
         Planner: It knows what any boundaries cost.
 
     Raises:
-        BoundaryError: If the backbone cannot be cut.
+        BoundaryError: If the backbone cannot be cut, or aux nets that copy
+            blocks find none behind a cut.
     """
     backbone = workload.model.backbone
     trace = trace_backbone(backbone, trace_size)
-    names = find_candidates(backbone, trace)
-    profile = profile_step(workload, trace, names)
     sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
+    names = find_candidates(backbone, trace)
+    copiers = {
+        name: BlockCopier(
+            backbone,
+            trace.blocks,
+            trace.count_blocks(name),
+            i / max(len(names) - 1, 1),
+        )
+        for i, name in enumerate(names)
+    }
+    names = _keep_possible(names, trace, copiers, sizes[-1])
+    profile = profile_step(workload, trace, names)
     chosen, memory_model = choose_aux_nets(
-        workload, profile, [trace.boundaries[name] for name in names], sizes
+        workload,
+        profile,
+        [(trace.boundaries[name], copiers[name]) for name in names],
+        sizes,
     )
     return Planner(workload, memory_model, chosen, context_supply, trace_size)
+
+
+def _keep_possible(
+    names: tuple[str, ...],
+    trace: BackboneTrace,
+    copiers: Mapping[str, BlockCopier],
+    aux_nets: dict,
+) -> tuple[str, ...]:
+    """Leave out boundaries where aux nets cannot copy what follows."""
+    parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
+    possible = []
+    for name in names:
+        try:
+            LocalModule(trace.boundaries[name], **parts, copier=copiers[name])
+        except BoundaryError as error:
+            last = error
+            continue
+        if not copiers[name].is_used:
+            return names
+        possible.append(name)
+    if not possible:
+        raise last
+    return tuple(possible)

@@ -1,5 +1,6 @@
 """Cutting a backbone into local modules, each with losses of its own."""
 
+from .block_copier import BlockCopier
 from .context_supply import ContextSupply
 from .init_submodule import init_submodule
 from .lend_step import lend_step
@@ -22,6 +23,7 @@ __all__ = [
     'CONTEXT',
     'LOSS_WEIGHTS',
     'PARTITIONS',
+    'BlockCopier',
     'ContextSupply',
     'LocalModule',
     'LocalStep',

@@ -8,6 +8,7 @@ from typing import Optional
 from mmengine.model import BaseModule, initialize
 from torch import nn
 
+from ..errors import BoundaryError
 from ..tracing import Block
 from .copied_block import CopiedBlock
 
@@ -29,6 +30,7 @@ class BlockCopier:
 
     Attributes:
         ratio (float): The same.
+        is_used (bool): Whether an aux net has asked for a block.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class BlockCopier:
         self._blocks = blocks
         self._num_done = num_done
         self.ratio = ratio
+        self.is_used = False
 
     def find_next(self) -> Block:
         """Find the first block behind the boundary.
@@ -50,10 +53,11 @@ class BlockCopier:
             Block: The block.
 
         Raises:
-            ValueError: If there is none.
+            BoundaryError: If there is none.
         """
+        self.is_used = True
         if self._num_done == len(self._blocks):
-            raise ValueError(
+            raise BoundaryError(
                 '`boundary` should lie before a block of the backbone for aux '
                 f'nets that copy blocks, but got {self._num_done} blocks of '
                 f'{type(self._backbone).__name__} before it and none behind '
@@ -97,7 +101,7 @@ class BlockCopier:
             fewer blocks are left.
 
         Raises:
-            ValueError: If no block is left, or none takes this width.
+            BoundaryError: If no block is left, or none takes this width.
         """
         first = self.find_next()
         done, left = self._num_done, len(self._blocks) - self._num_done
@@ -144,7 +148,7 @@ class BlockCopier:
             and _stride_of(other) == 1
         ]
         if not found:
-            raise ValueError(
+            raise BoundaryError(
                 '`SampledBlocks` should sample blocks of a backbone that take '
                 f'{width} channels, but got {block.name!r} of '
                 f'{type(self._backbone).__name__} with {block.in_channels}, '

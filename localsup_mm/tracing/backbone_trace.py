@@ -118,11 +118,19 @@ class BackboneTrace:
             taps,
             tuple(parameters),
             self.blocks,
-            tuple(self._count_blocks(node) for node in nodes),
+            tuple(map(self.count_blocks, names)),
         )
 
-    def _count_blocks(self, node: int) -> int:
-        """Count the blocks that are through at a node."""
+    def count_blocks(self, name: str) -> int:
+        """Count the blocks that are through at a boundary.
+
+        Args:
+            name (str): Name of the boundary.
+
+        Returns:
+            int: The number.
+        """
+        node = self._outputs_of[name][0]
         return sum(
             self._graph.depends_on(node, self._outputs_of[block.name][0])
             for block in self.blocks

@@ -7,6 +7,8 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ...errors import BoundaryError
+
 if TYPE_CHECKING:
     from ...supervision.block_copier import BlockCopier
 
@@ -44,8 +46,9 @@ class MomentumBlock(BaseModule):
         - output: tuple of one ``(B, out_channels, h', w')``, as the block's.
 
     Raises:
-        ValueError: If ``momentum`` is out of range, or the next block does
-            not take features of the boundary.
+        ValueError: If ``momentum`` is out of range.
+        BoundaryError: If the next block does not take features of the
+            boundary, or there is none.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class MomentumBlock(BaseModule):
             )
         block = copier.find_next()
         if block.in_channels != in_channels:
-            raise ValueError(
+            raise BoundaryError(
                 '`boundary` should lie right before a block for MomentumBlock,'
                 f' but got features of {in_channels} channels, and the next '
                 f'block {block.name!r} takes {block.in_channels}. Choose a '

@@ -43,8 +43,9 @@ class SampledBlocks(BaseModule):
           out_channels)`` with ``pool``.
 
     Raises:
-        ValueError: If ``depth`` or ``decay`` is out of range, or no block is
-            behind the boundary or can be sampled.
+        ValueError: If ``depth`` or ``decay`` is out of range.
+        BoundaryError: If no block is behind the boundary, or none can be
+            sampled.
     """
 
     def __init__(
