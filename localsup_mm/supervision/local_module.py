@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from mmengine.model import BaseModule, ModuleList
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from ..hosts import build_part, compute_head_loss, subsample_labels
+from ..models.norm import running_statistics
 from ..tracing import Boundary
 
 __all__ = ['LocalModule']
@@ -161,6 +162,9 @@ class LocalModule(BaseModule):
     ) -> dict[str, Tensor]:
         """Compute the losses of the features at the boundary.
 
+        Where a batch norm of the aux nets gets one value per channel, as of
+        a last batch of one image, they normalize by running statistics.
+
         Args:
             feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
             inputs (Tensor): ``(B, 3, H, W)``, normalized.
@@ -172,6 +176,23 @@ class LocalModule(BaseModule):
             dict[str, Tensor]: Named as by the hosts' heads: those with
             ``loss`` in their key are minimized, others only logged.
         """
+        arguments = feats, inputs, data_samples, pyramid
+        try:
+            return self._loss(*arguments)
+        except ValueError as error:
+            # torch's, of which there is no class
+            if 'more than 1 value per channel' not in str(error):
+                raise
+        with running_statistics(self):
+            return self._loss(*arguments)
+
+    def _loss(
+        self,
+        feats: Tensor,
+        inputs: Tensor,
+        data_samples: Any,
+        pyramid: Sequence[Tensor],
+    ) -> dict[str, Tensor]:
         feats = (self.to_feature_map(feats, inputs),)
         losses: dict[str, Tensor] = {}
         # The head first: its backward comes last and needs the most memory,
@@ -183,7 +204,7 @@ class LocalModule(BaseModule):
             samples = subsample_labels(data_samples, self.label_stride)
             several = isinstance(self.aux_head, ModuleList)
             for head in self.aux_head if several else [self.aux_head]:
-                found = compute_head_loss(head, tapped, samples)
+                found = _compute_head_loss(head, tapped, samples)
                 # 'loss' is the host's name for the sum, in the log
                 new = {
                     'loss_task' if key == 'loss' else key: value
@@ -200,6 +221,21 @@ class LocalModule(BaseModule):
         if self.decoder is not None:
             losses.update(self.decoder.loss(feats, inputs, data_samples))
         return losses
+
+
+def _compute_head_loss(
+    head: nn.Module, feats: tuple, data_samples: Any
+) -> dict:
+    try:
+        return compute_head_loss(head, feats, data_samples)
+    except (AttributeError, TypeError) as error:
+        if data_samples is not None:
+            raise
+        raise RuntimeError(
+            f'`data_samples` should be the labels that {type(head).__name__} '
+            'learns from, but got None. In a loop of your own write '
+            'LocalStep(backward, data_samples=labels).'
+        ) from error
 
 
 def _find_levels(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -14,6 +14,7 @@ from ..hosts import (
     uses_activation_checkpointing,
 )
 from ..upstream import tree_map_only
+from .learns import learns
 from .local_module import LocalModule
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class LocalStep:
             ``(B, 3, H, W)``.
         feats (dict[int, Tensor]): By boundary, the detached feature maps
             that a later local module's pyramid needs.
+        begun (list[LocalSupervision]): Those of the backbones that have run
+            so far.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class LocalStep:
         self.steps_each_module = steps_each_module
         self.inputs: Optional[Tensor] = None
         self.feats: dict[int, Tensor] = {}
+        self.begun: list[LocalSupervision] = []
+        self._images: Any = None
         self._uses_checkpointing = False
 
     def attached(self, model: nn.Module) -> AbstractContextManager:
@@ -94,6 +99,7 @@ class LocalStep:
             inputs (Tensor): ``(B, 3, H, W)``.
         """
         self.inputs = inputs
+        self.begun.append(backbone.local_supervision)
         self._uses_checkpointing = uses_activation_checkpointing(backbone)
 
     def at_boundary(
@@ -109,7 +115,10 @@ class LocalStep:
         Returns:
             Tensor: The same, detached.
         """
-        if self.trains(k):
+        # not where all of it is frozen
+        if self.trains(k) and (
+            h.requires_grad or learns(supervision.local_modules[k])
+        ):
             self.learn(supervision, k, h)
         return self._hand_on(supervision, k, h)
 
@@ -131,7 +140,7 @@ class LocalStep:
             losses = local_module.loss(
                 h,
                 self.inputs,
-                self.data_samples,
+                self._find_labels(),
                 [self.feats[i] for i in local_module.levels],
             )
         loss = self.backward(local_module, losses)
@@ -156,17 +165,31 @@ class LocalStep:
 
     def end(self) -> None:
         """Let go of everything that belongs to the batch."""
-        self.inputs = self.data_samples = None
+        self.inputs = self.data_samples = self._images = None
         self.feats.clear()
+        self.begun.clear()
 
     def take_data_samples(
         self, model: nn.Module, args: tuple, kwargs: dict
     ) -> None:
         """Take the labels that a model is called with; a forward pre-hook."""
+        self._images = kwargs.get('inputs', args[0] if args else None)
         if 'data_samples' in kwargs:
             self.data_samples = kwargs['data_samples']
         elif len(args) > 1:
             self.data_samples = args[1]
+
+    def _find_labels(self) -> Any:
+        """Find the labels of the images that are in the backbone.
+
+        A semi-supervised model is called with several batches by name, and
+        so are their labels; a student runs once for each.
+        """
+        if isinstance(self._images, Mapping):
+            for name, images in self._images.items():
+                if images is self.inputs:
+                    return self.data_samples[name]
+        return self.data_samples
 
     def _hand_on(
         self, supervision: LocalSupervision, k: int, h: Tensor

@@ -16,6 +16,7 @@ from ..upstream import (
     tree_unflatten,
 )
 from .init_submodule import init_submodule
+from .learns import learns
 from .load_state_dict import forgive_missing_aux_nets, refuse_lost_context
 from .local_module import LocalModule
 from .local_step import LocalStep
@@ -32,8 +33,8 @@ class LocalSupervision(BaseModule):
 
     The backbone keeps its class, its parameter names and its ``forward``. In
     training the hook at each boundary asks the step that an iteration has
-    lent, see :class:`LocalStep`. In evaluation, or without gradients, the
-    hooks do nothing.
+    lent, see :class:`LocalStep`. In evaluation, without gradients, or where
+    the whole backbone is frozen, the hooks do nothing.
 
     Args:
         backbone (nn.Module): The backbone that is supervised.
@@ -115,6 +116,8 @@ class LocalSupervision(BaseModule):
             and torch.is_grad_enabled()
             and len(self.local_modules)
         ):
+            return
+        if self.step is None and not learns(backbone):
             return
         if self.step is None:
             raise RuntimeError(
