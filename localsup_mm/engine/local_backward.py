@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 from torch import Tensor, nn
 
 from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
-from ..upstream import inner_count_kept
+from ..upstream import inner_count_kept, not_compiled
 from .checks.module_step_check import check_model_wrapper
 from .checks.setup_check import check_gradients
 from .local_losses import LocalLosses
@@ -86,6 +86,7 @@ class LocalBackwardMixin(_Base):
             yield
             self._check_all_learned(step)
 
+    @not_compiled
     def prepare_once(self, model: nn.Module) -> None:
         """Prepare a model before its first iteration.
 
@@ -122,6 +123,7 @@ class LocalBackwardMixin(_Base):
         self.prepare_once(model)
         super().initialize_count_status(model, init_counts, max_counts)
 
+    @not_compiled
     def local_backward(
         self,
         local_module: LocalModule,
@@ -217,6 +219,7 @@ class LocalBackwardMixin(_Base):
                 finish()
         self._reductions = pending
 
+    @not_compiled
     def _report_local_losses(self) -> None:
         changed = (
             'Only local modules before it were'

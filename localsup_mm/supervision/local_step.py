@@ -13,7 +13,7 @@ from ..hosts import (
     allow_activation_checkpointing,
     uses_activation_checkpointing,
 )
-from ..upstream import tree_map_only
+from ..upstream import not_compiled, tree_map_only
 from .learns import learns
 from .local_module import LocalModule
 
@@ -102,6 +102,7 @@ class LocalStep:
         self.begun.append(backbone.local_supervision)
         self._uses_checkpointing = uses_activation_checkpointing(backbone)
 
+    @not_compiled(recursive=False)
     def at_boundary(
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Tensor:
@@ -122,6 +123,7 @@ class LocalStep:
             self.learn(supervision, k, h)
         return self._hand_on(supervision, k, h)
 
+    @not_compiled(recursive=False)
     def learn(
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Optional[Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..tracing import Partition
 from ..upstream import (
     is_in_backward,
+    not_compiled,
     tree_flatten,
     tree_leaves,
     tree_unflatten,
@@ -102,6 +103,8 @@ class LocalSupervision(BaseModule):
         is_learning = self.training and torch.is_grad_enabled()
         return self.step if is_learning else None
 
+    # torch.compile breaks its graph at a hook, as cleanly as it can
+    @not_compiled(recursive=False)
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
@@ -130,6 +133,7 @@ class LocalSupervision(BaseModule):
         self.stepped.clear()
         self.step.begin(backbone, find_image(args, kwargs))
 
+    @not_compiled(recursive=False)
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:

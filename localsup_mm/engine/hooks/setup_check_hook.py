@@ -6,7 +6,6 @@ from mmengine.runner import Runner
 
 from ...supervision import find_supervised_backbones, learns
 from ..checks.setup_check import check_batches, check_classes, check_model
-from ..local_backward import LocalBackwardMixin
 from ..model_wrapper import unwrap_model
 
 __all__ = ['SetupCheckHook']
@@ -21,15 +20,15 @@ class SetupCheckHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Raise a ValueError if a head does not fit the data."""
-        if isinstance(runner.optim_wrapper, LocalBackwardMixin):
-            check_model(runner.model)
+        """Raise an error if wrapper, heads or batches do not fit."""
         model = unwrap_model(runner.model)
+        backbones = find_supervised_backbones(model)
+        if backbones:
+            # before the first iteration, which an engine may run its own way
+            check_model(runner.model)
         loader = runner.train_dataloader
         check_classes(model, getattr(loader.dataset, 'metainfo', {}))
         check_batches(model, loader)
-        for backbone in find_supervised_backbones(model):
-            if not learns(backbone):
-                continue
+        for backbone in filter(learns, backbones):
             partition = backbone.local_supervision.partition
             runner.logger.info(partition.describe())

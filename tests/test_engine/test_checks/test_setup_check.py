@@ -1,9 +1,12 @@
 """What is found to be wrong before the first iteration."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from cases import CASES, build_model
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -13,6 +16,9 @@ from localsup_mm.engine import (
     check_classes,
     prepare_model,
 )
+from localsup_mm.engine.checks import check_model
+from localsup_mm.engine.hooks import SetupCheckHook
+from localsup_mm.engine.outside_autocast import outside_autocast
 from localsup_mm.models import SupConHead
 
 
@@ -82,3 +88,32 @@ def test_batches_large_enough_for_the_contrastive_loss():
         DataLoader(data, 4, sampler=InfiniteSampler(data)),
     ):
         check_batches(model, loader)
+
+
+@pytest.mark.parametrize('device', ['cpu', 'mps', 'meta'])
+def test_devices_without_autocast(device):
+    """Local backwards leave autocast where there is one to leave."""
+    with outside_autocast(device):
+        assert not torch.is_autocast_enabled('cpu')
+
+
+@MODEL_WRAPPERS.register_module()
+class Engine(nn.Module):
+    """It runs the iteration its own way, as DeepSpeed's wrapper does."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+def test_engine_of_its_own():
+    model = Engine(build_model(CASES['toy']))
+    with pytest.raises(TypeError, match='Engine, which expects no backward'):
+        check_model(model)
+    runner = SimpleNamespace(model=model)
+    with pytest.raises(TypeError, match='but got Engine'):
+        SetupCheckHook().before_train(runner)
+
+
+def test_any_wrapper_trains_end_to_end():
+    check_model(Engine(build_model(CASES['toy'], num_local_modules=1)))
