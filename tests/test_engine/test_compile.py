@@ -1,0 +1,49 @@
+"""A training step that torch.compile has compiled."""
+
+import shutil
+
+import pytest
+import torch
+from asserts import assert_close
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from torch._dynamo.utils import counters
+from toy_runner import make_runner
+
+SLOW = pytest.mark.skipif(shutil.which('gcc') is None, reason='no compiler')
+
+
+@HOOKS.register_module()
+class CountFrames(Hook):
+    """It counts what has been compiled, iteration by iteration."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        self.numbers.append(counters['frames']['ok'])
+
+
+@pytest.mark.parametrize(
+    'backend',
+    ['eager', pytest.param('inductor', marks=[pytest.mark.slow, SLOW])],
+)
+def test_compiled_step_is_the_same(tmp_path, backend):
+    """It is compiled in the first two iterations, and then no more."""
+    torch._dynamo.reset()
+    counters.clear()
+    states = []
+    for cfg in ({}, dict(compile=dict(backend=backend))):
+        runner = make_runner(
+            tmp_path / f'{len(cfg)}',
+            cfg=cfg,
+            custom_hooks=[dict(type='CountFrames')],
+        )
+        runner.train()
+        states.append(runner.model.state_dict())
+    numbers = next(
+        h.numbers for h in runner.hooks if isinstance(h, CountFrames)
+    )
+    assert numbers[0] > 0
+    assert numbers[1] == numbers[-1]
+    assert_close(*states, rtol=1e-3, atol=1e-4)
