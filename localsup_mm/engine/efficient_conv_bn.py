@@ -24,7 +24,7 @@ def keep_hooks_in_traced_modules(model: nn.Module) -> None:
     Args:
         model (nn.Module): The bare model, changed in place.
     """
-    hooked = set()
+    hooked: set[nn.Module] = set()
     for backbone in find_supervised_backbones(model):
         partition = backbone.local_supervision.partition
         names = [*(b.name for b in partition.boundaries), *partition.taps]

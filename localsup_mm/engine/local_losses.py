@@ -19,7 +19,7 @@ class LocalLosses:
 
         Args:
             name (str): Its name.
-            log_vars (Mapping[str, Tensor]): What the host logs of them.
+            log_vars (Mapping[str, Tensor]): Values that the host logs of them.
         """
         for key, value in log_vars.items():
             values = self._values.setdefault((name, key), [])

@@ -51,7 +51,7 @@ def running_statistics(module: nn.Module) -> Iterator[None]:
     """Let batch norms normalize by their running statistics for a while.
 
     Args:
-        module (nn.Module): What has the batch norms.
+        module (nn.Module): Any module that has batch norms.
 
     Yields:
         None: While they do so.

@@ -193,6 +193,7 @@ class LocalStep:
                     return self.data_samples[name]
         return self.data_samples
 
+    @not_compiled
     def _hand_on(
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Tensor:

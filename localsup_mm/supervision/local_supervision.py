@@ -103,8 +103,7 @@ class LocalSupervision(BaseModule):
         is_learning = self.training and torch.is_grad_enabled()
         return self.step if is_learning else None
 
-    # torch.compile breaks its graph at a hook, as cleanly as it can
-    @not_compiled(recursive=False)
+    @not_compiled
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
@@ -133,6 +132,7 @@ class LocalSupervision(BaseModule):
         self.stepped.clear()
         self.step.begin(backbone, find_image(args, kwargs))
 
+    # but what it calls is
     @not_compiled(recursive=False)
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor

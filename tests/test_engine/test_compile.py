@@ -36,6 +36,7 @@ def test_compiled_step_is_the_same(tmp_path, backend):
     for cfg in ({}, dict(compile=dict(backend=backend))):
         runner = make_runner(
             tmp_path / f'{len(cfg)}',
+            max_iters=6,
             cfg=cfg,
             custom_hooks=[dict(type='CountFrames')],
         )
@@ -44,6 +45,6 @@ def test_compiled_step_is_the_same(tmp_path, backend):
     numbers = next(
         h.numbers for h in runner.hooks if isinstance(h, CountFrames)
     )
-    assert numbers[0] > 0
-    assert numbers[1] == numbers[-1]
+    assert numbers[0] > 0, numbers
+    assert numbers[1] == numbers[-1], numbers
     assert_close(*states, rtol=1e-3, atol=1e-4)
