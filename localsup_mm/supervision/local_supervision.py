@@ -103,10 +103,14 @@ class LocalSupervision(BaseModule):
         is_learning = self.training and torch.is_grad_enabled()
         return self.step if is_learning else None
 
-    @not_compiled
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
+        if backbone.training or self.local_modules.training:
+            self._begin(backbone, args, kwargs)
+
+    @not_compiled
+    def _begin(self, backbone: nn.Module, args: tuple, kwargs: dict) -> None:
         # A host's train() may put every norm below the backbone in eval mode
         # (norm_eval); what is attached follows the backbone itself.
         self.local_modules.train(backbone.training)
@@ -132,13 +136,16 @@ class LocalSupervision(BaseModule):
         self.stepped.clear()
         self.step.begin(backbone, find_image(args, kwargs))
 
-    # but what it calls is
-    @not_compiled(recursive=False)
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
         is_learning = self.training and torch.is_grad_enabled()
-        if is_learning and is_in_backward():
+        return self._learn(k, h) if is_learning else None
+
+    # what it calls is compiled
+    @not_compiled(recursive=False)
+    def _learn(self, k: int, h: Tensor) -> Optional[Tensor]:
+        if is_in_backward():
             return self._run_again(k, h)
         step = self._find_step()
         return None if step is None else step.at_boundary(self, k, h)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from asserts import assert_close
+from cases import CASES, build_model, make_batch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch._dynamo.utils import counters
@@ -48,3 +49,13 @@ def test_compiled_step_is_the_same(tmp_path, backend):
     assert numbers[0] > 0, numbers
     assert numbers[1] == numbers[-1], numbers
     assert_close(*states, rtol=1e-3, atol=1e-4)
+
+
+def test_evaluation_is_one_graph():
+    """The hooks of a supervised backbone break none of it."""
+    backbone = build_model(CASES['toy']).backbone.eval()
+    images, _ = make_batch()
+    compiled = torch.compile(backbone, backend='eager', fullgraph=True)
+    with torch.no_grad():
+        for found, expected in zip(compiled(images), backbone(images)):
+            assert torch.equal(found, expected)
