@@ -168,7 +168,14 @@ class LocalSupervision(BaseModule):
         step = self._find_step()
         if step is None:
             return None
-        return step.at_tap(self, tap, (args, kwargs))
+        return self._detach_at_tap(step, tap, (args, kwargs))
+
+    # in one compiled graph with what is freed, a tap would be freed with it
+    @not_compiled
+    def _detach_at_tap(
+        self, step: LocalStep, tap: nn.Module, args: tuple
+    ) -> tuple:
+        return step.at_tap(self, tap, args)
 
     def _at_end(
         self, backbone: nn.Module, args: tuple, outputs: Any

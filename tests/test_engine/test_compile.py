@@ -27,7 +27,7 @@ class CountGraphs(Hook):
 
 @pytest.mark.parametrize(
     'backend',
-    ['eager', pytest.param('inductor', marks=[pytest.mark.slow, SLOW])],
+    ['aot_eager', pytest.param('inductor', marks=[pytest.mark.slow, SLOW])],
 )
 def test_compiled_step_is_the_same(tmp_path, backend):
     """It is compiled in the first two iterations, and then no more."""
