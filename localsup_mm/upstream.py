@@ -21,6 +21,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
 from mmengine.utils import digit_version
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo as not_compiled
 from torch._subclasses.fake_tensor import (
     FakeCopyMode,
     FakeTensor,
@@ -60,6 +61,7 @@ __all__ = [
     'is_in_backward',
     'leave_out_of_ddp',
     'let_configs_inherit',
+    'not_compiled',
     'set_scale_update',
     'skips_seen_batches',
     'tree_flatten',

@@ -11,7 +11,7 @@ from asserts import (
     gradients,
     oracle_gradients,
 )
-from cases import CASES, CONTEXT_CASES, build_model
+from cases import CASES, CONTEXT_CASES, ToyModel, build_model
 from mmengine.model import MMDistributedDataParallel
 from two_processes import run_two_processes
 
@@ -88,6 +88,46 @@ def check_module_step(rank):
         wrapper.prepare_once(plain)
 
 
+def check_frozen_since(rank):
+    """What is frozen behind the wrapper, and what learns again."""
+    expected = expected_gradients('toy')
+    use_batch(rank)
+    bare = build_model(CASES['toy'])
+    model = LocalDistributedDataParallel(bare)
+    wrapper = LocalOptimWrapper(optimizer=NoStep(bare))
+    for is_learning in (False, True):
+        bare.backbone.conv1.requires_grad_(is_learning)
+        bare.zero_grad()
+        asserts.train_step(model, wrapper)
+        assert_close(
+            gradients(bare),
+            {
+                name: grad
+                for name, grad in expected.items()
+                if is_learning or 'conv1' not in name
+            },
+        )
+
+
+class RunsTwice(ToyModel):
+    """A backbone that runs twice in an iteration, as on two views."""
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        first = super().forward(inputs, data_samples, mode)
+        again = super().forward(inputs, data_samples, mode)
+        return dict(first, loss_again=again['loss_ce'])
+
+
+def check_runs_twice(rank):
+    expected = expected_gradients('toy')
+    use_batch(rank)
+    bare = build_model(CASES['toy'])
+    bare.__class__ = RunsTwice
+    model = LocalDistributedDataParallel(bare)
+    asserts.train_step(model, LocalOptimWrapper(optimizer=NoStep(bare)))
+    assert_close(gradients(bare), {n: 2 * g for n, g in expected.items()})
+
+
 def check_all(rank):
     for name in NAMES:
         check(name, LocalDistributedDataParallel, 1, rank)
@@ -111,6 +151,8 @@ def check_all(rank):
     with pytest.raises(TypeError, match='got MMDistributedDataParallel'):
         prepare_model(plain)
     check_module_step(rank)
+    check_frozen_since(rank)
+    check_runs_twice(rank)
 
 
 def test_two_processes():

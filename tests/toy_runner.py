@@ -19,13 +19,15 @@ class Images(Dataset):
         return dict(inputs=image, data_samples=torch.tensor(i % 3))
 
 
-def make_runner(work_dir, max_iters=4, checkpoint=None, **kwargs):
+def make_runner(
+    work_dir, max_iters=4, checkpoint=None, runner=Runner, **kwargs
+):
     case = CASES['toy']
     local_modules = [
         dict(boundary=name, decoder={}, aux_head=dict(type='ToyHead'))
         for name in case.boundaries
     ]
-    return Runner(
+    return runner(
         model=dict(
             type='ToyModelOfKnownWidth',
             backbone=dict(

@@ -1,19 +1,19 @@
 """Turning local losses into gradients."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Optional
 
-import torch
 from torch import Tensor, nn
 
 from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
-from ..upstream import inner_count_kept
+from ..upstream import inner_count_kept, not_compiled
 from .checks.module_step_check import check_model_wrapper
 from .checks.setup_check import check_gradients
+from .local_losses import LocalLosses
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
 from .module_step import check_others, step_module
 from .outside_autocast import outside_autocast
@@ -62,8 +62,8 @@ class LocalBackwardMixin(_Base):
     _last_parameters: Collection[nn.Parameter] = ()
     _unproven: AbstractSet[LocalModule] = frozenset()
     _checked_model: Optional[nn.Module] = None
-    _local_losses: Mapping[str, Tensor] = {}
-    _reductions: Sequence[Callable[[], None]] = ()
+    _local_losses = LocalLosses()
+    _reductions: Mapping[LocalModule, Callable[[], None]] = {}
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -77,7 +77,7 @@ class LocalBackwardMixin(_Base):
         """
         self.prepare_once(model)
         bare = unwrap_model(model)
-        self._local_losses, self._reductions = {}, []
+        self._local_losses, self._reductions = LocalLosses(), {}
         step = self.make_step(
             partial(self.local_backward, model=model, bare=bare),
             steps_each_module=self.step_each_module,
@@ -87,6 +87,7 @@ class LocalBackwardMixin(_Base):
             yield
             self._check_all_learned(step)
 
+    @not_compiled
     def prepare_once(self, model: nn.Module) -> None:
         """Prepare a model before its first iteration.
 
@@ -123,6 +124,7 @@ class LocalBackwardMixin(_Base):
         self.prepare_once(model)
         super().initialize_count_status(model, init_counts, max_counts)
 
+    @not_compiled
     def local_backward(
         self,
         local_module: LocalModule,
@@ -143,11 +145,11 @@ class LocalBackwardMixin(_Base):
             Tensor: Their sum, ``()``, detached.
         """
         loss, log_vars = bare.parse_losses(losses)
+        # a backbone that runs twice adds to gradients that are on their way
+        self._finish_reductions(local_module)
         with outside_autocast(loss.device.type), inner_count_kept(self):
             self.backward(self.scale_loss(loss))
-        for key, value in log_vars.items():
-            name = f'{local_module.name}.{key}'
-            self._local_losses = {**self._local_losses, name: value.detach()}
+        self._local_losses.add(local_module.name, log_vars)
         if local_module in self._unproven:
             check_gradients(bare, local_module)
             self._unproven -= {local_module}
@@ -156,10 +158,10 @@ class LocalBackwardMixin(_Base):
             and self.should_sync()
         ):
             finish = model.reduce_gradients(local_module)
-            self._reductions = [*self._reductions, finish]
+            self._reductions = {**self._reductions, local_module: finish}
         if self.step_each_module:
             self._report_local_losses()
-            self._finish_reductions()
+            self._finish_reductions(local_module)
             with outside_autocast(loss.device.type):
                 step_module(
                     self.optimizer,
@@ -185,7 +187,7 @@ class LocalBackwardMixin(_Base):
         Args:
             **kwargs: Arguments of mmengine's ``step``.
         """
-        self._finish_reductions()
+        self._finish_reductions(*self._reductions)
         if self.step_each_module:
             check_others(
                 self.optimizer, self._last_parameters, 'the last local module'
@@ -195,8 +197,12 @@ class LocalBackwardMixin(_Base):
     def _check_all_learned(self, step: LocalStep) -> None:
         names = [
             m.boundary.name
-            for m in self._unproven
-            if m.training and step.trains(m.index)
+            for supervision in step.begun
+            for m in supervision.local_modules
+            if m in self._unproven
+            and m.training
+            and step.trains(m.index)
+            and any(p.requires_grad for p in self._parameters[m])
         ]
         if names:
             raise RuntimeError(
@@ -206,37 +212,29 @@ class LocalBackwardMixin(_Base):
                 'the backbone.'
             )
 
-    def _finish_reductions(self) -> None:
-        for finish in self._reductions:
-            finish()
-        self._reductions = []
+    def _finish_reductions(self, *local_modules: LocalModule) -> None:
+        pending = dict(self._reductions)
+        for local_module in local_modules:
+            finish = pending.pop(local_module, None)
+            if finish is not None:
+                finish()
+        self._reductions = pending
 
+    @not_compiled
     def _report_local_losses(self) -> None:
-        if not self._local_losses:
-            return
-        # one transfer for all, not one each
-        values = torch.stack(
-            [value.float() for value in self._local_losses.values()]
-        ).tolist()
         changed = (
             'Only local modules before it were'
             if self.step_each_module
             else 'No parameter was'
         )
         clip = '' if self.step_each_module else 'with clip_grad, '
-        # each term before their sum, so that the message names the term
-        for key, value in sorted(zip(self._local_losses, values), key=_is_sum):
+        # terms come first, so that the message names the term
+        for (name, key), value in self._local_losses.take().items():
             if not math.isfinite(value):
-                name, key = key.split('.', 1)
                 raise FloatingPointError(
                     f'`{key}` of {name} should be finite, but got {value}. '
                     f'{changed} changed in this iteration: resume '
                     'from a checkpoint before it with a lower learning rate, '
                     f'{clip}or without AMP.'
                 )
-            self.message_hub.update_scalar(f'train/{key}', value)
-        self._local_losses = {}
-
-
-def _is_sum(item: tuple[str, float]) -> bool:
-    return item[0].endswith('.loss')
+            self.message_hub.update_scalar(f'train/{name}.{key}', value)

@@ -59,6 +59,8 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         """
         groups: dict[torch.dtype, list] = {}
         for parameter in self._self_reduced[local_module]:
+            if not parameter.requires_grad:
+                continue  # frozen since, in all processes
             if parameter.grad is None:
                 # used by another process, perhaps: all must send the same
                 parameter.grad = torch.zeros_like(parameter)

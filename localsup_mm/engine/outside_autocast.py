@@ -18,12 +18,16 @@ def outside_autocast(device_type: str) -> Iterator[None]:
     nowhere (torch 2.4; no longer in 2.12).
 
     Args:
-        device_type (str): ``'cuda'`` or ``'cpu'``.
+        device_type (str): That of a tensor, e.g. ``'cuda'``; some devices
+            have no autocast.
 
     Yields:
         None: While it is left.
     """
     torch.clear_autocast_cache()
-    with torch.autocast(device_type, enabled=False):
+    if torch.amp.is_autocast_available(device_type):
+        with torch.autocast(device_type, enabled=False):
+            yield
+    else:
         yield
     torch.clear_autocast_cache()

@@ -2,8 +2,13 @@
 
 from torch import nn
 
-from ..supervision import set_normalization
+from ..supervision import (
+    find_supervised_backbones,
+    learns,
+    set_normalization,
+)
 from .checks import check_model
+from .efficient_conv_bn import keep_hooks_in_traced_modules
 from .model_wrapper import unwrap_model
 
 __all__ = ['prepare_model']
@@ -13,7 +18,8 @@ def prepare_model(model: nn.Module) -> None:
     """Check a model, and tell its decoders how images are normalized.
 
     Decoders without a mean and a standard deviation of their own get those
-    of the data preprocessor.
+    of the data preprocessor. Where several backbones learn, the names of
+    their local modules in the log begin with that of the backbone.
 
     Args:
         model (nn.Module): The model, wrapped for distribution or not.
@@ -25,4 +31,11 @@ def prepare_model(model: nn.Module) -> None:
     """
     check_model(model)
     model = unwrap_model(model)
+    keep_hooks_in_traced_modules(model)
     set_normalization(model, getattr(model, 'data_preprocessor', None))
+    learning = [*filter(learns, find_supervised_backbones(model))]
+    names = {module: name for name, module in model.named_modules()}
+    for backbone in learning:
+        prefix = f'{names[backbone]}.' if len(learning) > 1 else ''
+        for local_module in backbone.local_supervision.local_modules:
+            local_module.name = f'{prefix}local_{local_module.index}'

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..engine import LocalOptimWrapper
+from ..engine.local_losses import LocalLosses
 from ..supervision import LocalModule
 
 __all__ = ['FakeOptimWrapper']
@@ -55,4 +56,4 @@ class FakeOptimWrapper(LocalOptimWrapper):
 
     def _report_local_losses(self) -> None:
         """Forget the losses, whose values nobody can read."""
-        self._local_losses = {}
+        self._local_losses = LocalLosses()

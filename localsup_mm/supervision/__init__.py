@@ -3,6 +3,7 @@
 from .block_copier import BlockCopier
 from .context_supply import ContextSupply
 from .init_submodule import init_submodule
+from .learns import learns
 from .lend_step import lend_step
 from .local_backbone import build_local_backbone, supervise_locally
 from .local_module import LocalModule
@@ -34,6 +35,7 @@ __all__ = [
     'init_submodule',
     'is_aux_net',
     'is_context_encoder',
+    'learns',
     'lend_step',
     'list_local_modules',
     'local_parameters',

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from .learns import learns
 from .local_parameters import find_supervised_backbones
 from .local_step import LocalStep
 
@@ -13,7 +14,7 @@ __all__ = ['lend_step']
 
 @contextmanager
 def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
-    """Lend a step to every locally supervised backbone of a model.
+    """Lend a step to every locally supervised backbone that learns.
 
     It is taken back at the end, also after an exception, so that nothing of
     the batch is held outside.
@@ -45,6 +46,7 @@ def lend_step(model: nn.Module, step: LocalStep) -> Iterator[LocalStep]:
     supervisions = [
         backbone.local_supervision
         for backbone in find_supervised_backbones(model)
+        if learns(backbone)
     ]
     handle = model.register_forward_pre_hook(
         step.take_data_samples, with_kwargs=True

@@ -1,5 +1,7 @@
 """Any host's backbone, locally supervised."""
 
+import difflib
+import inspect
 from collections.abc import Sequence
 from typing import Optional, Union
 
@@ -10,7 +12,8 @@ from ..hosts import build_part
 from ..tracing import trace_backbone
 from .context_supply import ContextSupply
 from .init_submodule import init_submodule
-from .local_modules_config import list_local_modules
+from .local_module import LocalModule
+from .local_modules_config import expand_local_modules, list_local_modules
 from .local_supervision import LocalSupervision
 from .state_dict_keys import AUX_NETS
 
@@ -127,6 +130,7 @@ def supervise_locally(
                 f'submodule as `boundary`, but got {cfg!r}. Write e.g. '
                 "dict(boundary='layer2', aux_head=dict(...))."
             )
+        _check_names(cfg)
     partition = trace_backbone(backbone, input_size).partition(
         [cfg['boundary'] for cfg in local_modules]
     )
@@ -144,3 +148,18 @@ def supervise_locally(
         )
         init_submodule(backbone.context_supply)
     return backbone
+
+
+def _check_names(cfg: dict) -> None:
+    own = [*inspect.signature(LocalModule).parameters]
+    own.remove('earlier')
+    rule = inspect.signature(expand_local_modules).parameters
+    for name in cfg:
+        if name not in own:
+            known = [n for n in (*rule, *own) if n != 'options']
+            close = difflib.get_close_matches(name, known, n=1)
+            raise TypeError(
+                f'`local_modules` should have arguments of LocalModule, {own},'
+                f' but got {name!r}. '
+                + (f'Closest: {close[0]!r}.' if close else 'Leave it out.')
+            )

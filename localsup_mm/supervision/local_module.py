@@ -8,9 +8,11 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from ..hosts import build_part, compute_head_loss, subsample_labels
+from ..hosts import compute_head_loss, subsample_labels
+from ..models.norm import running_statistics
 from ..tracing import Boundary
 from .block_copier import BlockCopier
+from .build_aux_nets import build_aux_nets
 
 __all__ = ['LocalModule']
 
@@ -121,42 +123,17 @@ class LocalModule(BaseModule):
         channels = [source.channels for source in sources]
         strides = [source.stride for source in sources]
         strides[-1] *= self._square
-        traced = dict(image_channels=boundary.image_channels, copier=copier)
-        self.shared_neck = self.decoder = self.aux_neck = self.aux_head = None
-        if shared_neck is not None:
-            self.shared_neck = build_part(
-                shared_neck, 'shared_neck', channels[-1:], traced=traced
-            )
-            channels[-1] = self.shared_neck.out_channels
-            strides[-1] *= getattr(self.shared_neck, 'stride', 1)
-        if decoder is not None:
-            if isinstance(decoder, dict):
-                decoder = {'type': 'ReconstructionDecoder', **decoder}
-            self.decoder = build_part(
-                decoder, 'decoder', channels[-1:], traced=traced
-            )
-        if aux_neck is not None:
-            self.aux_neck = build_part(
-                aux_neck, 'aux_neck', channels, traced=traced
-            )
-            width = getattr(
-                self.aux_neck,
-                'out_channels',
-                aux_neck.get('out_channels', channels[-1]),
-            )
-            strides[-1] *= getattr(self.aux_neck, 'stride', 1)
-            # a feature pyramid may add levels, each of half the size
-            num_levels = getattr(self.aux_neck, 'num_outs', len(strides))
-            channels = [width] * num_levels
-            while len(strides) < num_levels:
-                strides.append(2 * strides[-1])
-        if isinstance(aux_head, dict):
-            self.aux_head = build_part(aux_head, 'aux_head', channels, strides)
-        elif aux_head is not None:
-            self.aux_head = ModuleList(
-                build_part(cfg, 'aux_head', channels, strides)
-                for cfg in aux_head
-            )
+        parts = build_aux_nets(
+            decoder,
+            shared_neck,
+            aux_neck,
+            aux_head,
+            channels,
+            strides,
+            dict(image_channels=boundary.image_channels, copier=copier),
+        )
+        self.shared_neck, self.decoder = parts.shared_neck, parts.decoder
+        self.aux_neck, self.aux_head = parts.aux_neck, parts.aux_head
 
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Turn the features at the boundary into the aux nets' input.
@@ -182,6 +159,9 @@ class LocalModule(BaseModule):
     ) -> dict[str, Tensor]:
         """Compute the losses of the features at the boundary.
 
+        Where a batch norm of the aux nets gets one value per channel, as of
+        a last batch of one image, they normalize by running statistics.
+
         Args:
             feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
             inputs (Tensor): ``(B, 3, H, W)``, normalized.
@@ -193,6 +173,23 @@ class LocalModule(BaseModule):
             dict[str, Tensor]: Named as by the hosts' heads: those with
             ``loss`` in their key are minimized, others only logged.
         """
+        arguments = feats, inputs, data_samples, pyramid
+        try:
+            return self._loss(*arguments)
+        except ValueError as error:
+            # torch's, of which there is no class
+            if 'more than 1 value per channel' not in str(error):
+                raise
+        with running_statistics(self):
+            return self._loss(*arguments)
+
+    def _loss(
+        self,
+        feats: Tensor,
+        inputs: Tensor,
+        data_samples: Any,
+        pyramid: Sequence[Tensor],
+    ) -> dict[str, Tensor]:
         feats = (self.to_feature_map(feats, inputs),)
         if self.shared_neck is not None:
             feats = self.shared_neck(feats)
@@ -206,7 +203,7 @@ class LocalModule(BaseModule):
             samples = subsample_labels(data_samples, self.label_stride)
             several = isinstance(self.aux_head, ModuleList)
             for head in self.aux_head if several else [self.aux_head]:
-                found = compute_head_loss(head, tapped, samples)
+                found = _compute_head_loss(head, tapped, samples)
                 # 'loss' is the host's name for the sum, in the log
                 new = {
                     'loss_task' if key == 'loss' else key: value
@@ -233,6 +230,21 @@ class LocalModule(BaseModule):
         for module in self.modules():
             if module is not self and hasattr(module, 'follow'):
                 module.follow(backbone)
+
+
+def _compute_head_loss(
+    head: nn.Module, feats: tuple, data_samples: Any
+) -> dict:
+    try:
+        return compute_head_loss(head, feats, data_samples)
+    except (AttributeError, TypeError) as error:
+        if data_samples is not None:
+            raise
+        raise RuntimeError(
+            f'`data_samples` should be the labels that {type(head).__name__} '
+            'learns from, but got None. In a loop of your own write '
+            'LocalStep(backward, data_samples=labels).'
+        ) from error
 
 
 def _find_levels(

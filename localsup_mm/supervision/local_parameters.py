@@ -29,9 +29,11 @@ def find_supervised_backbones(model: nn.Module) -> list[nn.Module]:
 def local_parameters(
     model: nn.Module,
 ) -> dict[LocalModule, list[nn.Parameter]]:
-    """List what each local module but the last trains, aux nets included.
+    """List what each local module but the last owns, aux nets included.
 
     Context encoders at a boundary belong to the local module behind it.
+    Frozen parameters of aux nets are listed, too: ``requires_grad`` counts
+    at the moment of a backward, not of this call.
 
     Args:
         model (nn.Module): A model with a locally supervised backbone.
@@ -49,11 +51,6 @@ def local_parameters(
                 parts.append(context.encoders[k - 1])
             names = supervision.partition.parameters[k]
             own = [backbone.get_parameter(name) for name in names]
-            own += [
-                p
-                for part in parts
-                for p in part.parameters()
-                if p.requires_grad
-            ]
+            own += [p for part in parts for p in part.parameters()]
             result[local_module] = own
     return result

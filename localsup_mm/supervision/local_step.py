@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -13,7 +13,8 @@ from ..hosts import (
     allow_activation_checkpointing,
     uses_activation_checkpointing,
 )
-from ..upstream import tree_map_only
+from ..upstream import not_compiled, tree_map_only
+from .learns import learns
 from .local_module import LocalModule
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class LocalStep:
             ``(B, 3, H, W)``.
         feats (dict[int, Tensor]): By boundary, the detached feature maps
             that a later local module's pyramid needs.
+        begun (dict[LocalSupervision, nn.Module]): The backbones that have
+            run so far, each by its supervision.
     """
 
     def __init__(
@@ -65,9 +68,10 @@ class LocalStep:
         self.data_samples = data_samples
         self.steps_each_module = steps_each_module
         self.is_last = is_last
-        self._backbone: Optional[nn.Module] = None
         self.inputs: Optional[Tensor] = None
         self.feats: dict[int, Tensor] = {}
+        self.begun: dict[LocalSupervision, nn.Module] = {}
+        self._images: Any = None
         self._uses_checkpointing = False
 
     def attached(self, model: nn.Module) -> AbstractContextManager:
@@ -99,9 +103,11 @@ class LocalStep:
             backbone (nn.Module): A locally supervised backbone.
             inputs (Tensor): ``(B, 3, H, W)``.
         """
-        self.inputs, self._backbone = inputs, backbone
+        self.inputs = inputs
+        self.begun[backbone.local_supervision] = backbone
         self._uses_checkpointing = uses_activation_checkpointing(backbone)
 
+    @not_compiled(recursive=False)
     def at_boundary(
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Tensor:
@@ -115,10 +121,14 @@ class LocalStep:
         Returns:
             Tensor: The same, detached.
         """
-        if self.trains(k):
+        # not where all of it is frozen
+        if self.trains(k) and (
+            h.requires_grad or learns(supervision.local_modules[k])
+        ):
             self.learn(supervision, k, h)
         return self._hand_on(supervision, k, h)
 
+    @not_compiled(recursive=False)
     def learn(
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Optional[Tensor]:
@@ -137,12 +147,12 @@ class LocalStep:
             losses = local_module.loss(
                 h,
                 self.inputs,
-                self.data_samples,
+                self._find_labels(),
                 [self.feats[i] for i in local_module.levels],
             )
         loss = self.backward(local_module, losses)
-        if self.is_last and self._backbone is not None:
-            local_module.follow(self._backbone)
+        if self.is_last:
+            local_module.follow(self.begun[supervision])
         if self.steps_each_module:
             supervision.stepped.add(k)
         return loss
@@ -164,18 +174,33 @@ class LocalStep:
 
     def end(self) -> None:
         """Let go of everything that belongs to the batch."""
-        self.inputs = self.data_samples = self._backbone = None
+        self.inputs = self.data_samples = self._images = None
         self.feats.clear()
+        self.begun.clear()
 
     def take_data_samples(
         self, model: nn.Module, args: tuple, kwargs: dict
     ) -> None:
         """Take the labels that a model is called with; a forward pre-hook."""
+        self._images = kwargs.get('inputs', args[0] if args else None)
         if 'data_samples' in kwargs:
             self.data_samples = kwargs['data_samples']
         elif len(args) > 1:
             self.data_samples = args[1]
 
+    def _find_labels(self) -> Any:
+        """Find the labels of the images that are in the backbone.
+
+        A semi-supervised model is called with several batches by name, and
+        so are their labels; a student runs once for each.
+        """
+        if isinstance(self._images, Mapping):
+            for name, images in self._images.items():
+                if images is self.inputs:
+                    return self.data_samples[name]
+        return self.data_samples
+
+    @not_compiled
     def _hand_on(
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Tensor:

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from ..tracing import Partition
 from ..upstream import (
     is_in_backward,
+    not_compiled,
     tree_flatten,
     tree_leaves,
     tree_unflatten,
 )
 from .block_copier import BlockCopier
 from .init_submodule import init_submodule
+from .learns import learns
 from .load_state_dict import forgive_missing_aux_nets, refuse_lost_context
 from .local_module import LocalModule
 from .local_step import LocalStep
@@ -33,8 +35,8 @@ class LocalSupervision(BaseModule):
 
     The backbone keeps its class, its parameter names and its ``forward``. In
     training the hook at each boundary asks the step that an iteration has
-    lent, see :class:`LocalStep`. In evaluation, or without gradients, the
-    hooks do nothing.
+    lent, see :class:`LocalStep`. In evaluation, without gradients, or where
+    the whole backbone is frozen, the hooks do nothing.
 
     Args:
         backbone (nn.Module): The backbone that is supervised.
@@ -112,6 +114,11 @@ class LocalSupervision(BaseModule):
     def _at_start(
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
+        if backbone.training or self.local_modules.training:
+            self._begin(backbone, args, kwargs)
+
+    @not_compiled
+    def _begin(self, backbone: nn.Module, args: tuple, kwargs: dict) -> None:
         # A host's train() may put every norm below the backbone in eval mode
         # (norm_eval); what is attached follows the backbone itself.
         self.local_modules.train(backbone.training)
@@ -123,6 +130,8 @@ class LocalSupervision(BaseModule):
             and torch.is_grad_enabled()
             and len(self.local_modules)
         ):
+            return
+        if self.step is None and not learns(backbone):
             return
         if self.step is None:
             raise RuntimeError(
@@ -139,7 +148,12 @@ class LocalSupervision(BaseModule):
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
         is_learning = self.training and torch.is_grad_enabled()
-        if is_learning and is_in_backward():
+        return self._learn(k, h) if is_learning else None
+
+    # what it calls is compiled
+    @not_compiled(recursive=False)
+    def _learn(self, k: int, h: Tensor) -> Optional[Tensor]:
+        if is_in_backward():
             return self._run_again(k, h)
         step = self._find_step()
         return None if step is None else step.at_boundary(self, k, h)
@@ -162,7 +176,14 @@ class LocalSupervision(BaseModule):
         step = self._find_step()
         if step is None:
             return None
-        return step.at_tap(self, tap, (args, kwargs))
+        return self._detach_at_tap(step, tap, (args, kwargs))
+
+    # in one compiled graph with what is freed, a tap would be freed with it
+    @not_compiled
+    def _detach_at_tap(
+        self, step: LocalStep, tap: nn.Module, args: tuple
+    ) -> tuple:
+        return step.at_tap(self, tap, args)
 
     def _at_end(
         self, backbone: nn.Module, args: tuple, outputs: Any

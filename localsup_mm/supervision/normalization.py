@@ -17,16 +17,20 @@ def set_normalization(
 
     Args:
         model (nn.Module): The model that has the decoders.
-        preprocessor (nn.Module, optional): The host's data preprocessor.
+        preprocessor (nn.Module, optional): The host's data preprocessor, or
+            one around it, as semi-supervised models have.
 
     Raises:
         SetupError: If there is none, and a decoder does not know.
     """
-    mean = getattr(preprocessor, 'mean', None)
-    std = getattr(preprocessor, 'std', None)
-    if preprocessor is not None and mean is None:
-        # the preprocessor hands pixel values on as they are
+    mean = std = None
+    if preprocessor is not None:
+        # where none has them, pixel values are handed on as they are
         mean, std = torch.zeros(1), torch.ones(1)
+        for module in preprocessor.modules():
+            if getattr(module, 'mean', None) is not None:
+                mean, std = module.mean, module.std
+                break
     for module in model.modules():
         is_decoder = hasattr(module, 'set_normalization')
         if is_decoder and module.mean is None:

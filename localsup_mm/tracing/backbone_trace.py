@@ -122,14 +122,7 @@ class BackboneTrace:
         )
 
     def count_blocks(self, name: str) -> int:
-        """Count the blocks that are through at a boundary.
-
-        Args:
-            name (str): Name of the boundary.
-
-        Returns:
-            int: The number.
-        """
+        """Count the blocks that are through at a boundary."""
         node = self._outputs_of[name][0]
         return sum(
             self._graph.depends_on(node, self._outputs_of[block.name][0])

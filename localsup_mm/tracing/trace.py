@@ -102,7 +102,7 @@ image_channels=3)
                     module.register_forward_hook(_bind(after, name)),
                 ]
         state = {
-            name: fake.from_tensor(tensor.cpu() if tensor.is_cuda else tensor)
+            name: fake.from_tensor(tensor if tensor.is_meta else tensor.cpu())
             for name, tensor in [
                 *backbone.named_parameters(),
                 *backbone.named_buffers(),

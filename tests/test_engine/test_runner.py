@@ -1,8 +1,12 @@
 """What is checked and set before a Runner is built."""
 
+import math
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import FlexibleRunner
+from toy_runner import make_runner
 
 from localsup_mm.engine import check_resumed, use_safe_hooks
 
@@ -52,3 +56,13 @@ def test_the_latest_checkpoint_is_checked(tmp_path):
 
 def test_what_is_loaded_from_elsewhere_is_not_read():
     check_resumed(Config(dict(load_from='https://example.org/a.pth')))
+
+
+def test_flexible_runner(tmp_path):
+    """mmengine's other Runner trains local modules, too."""
+    runner = make_runner(tmp_path, runner=FlexibleRunner)
+    runner.train()
+    for k in (0, 1):
+        loss = runner.message_hub.get_scalar(f'train/local_{k}.loss')
+        assert math.isfinite(loss.current())
+    assert (tmp_path / 'iter_4.pth').is_file()

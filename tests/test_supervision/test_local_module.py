@@ -7,16 +7,21 @@ import torch
 import torch.nn.functional as F
 from cases import CASES, DENSE_HEAD, FPN, build_model, make_batch
 from cases import DECODER as PADDED
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
+from torch import nn
 
 import localsup_mm.hosts.build as build
+from localsup_mm import LocalStep, lend_step, supervise_locally
 from localsup_mm.supervision import LocalModule
 from localsup_mm.tracing import Boundary
+from localsup_mm.upstream import BatchNorm
 
+NORMALIZED = dict(mean=[0.0] * 3, std=[255.0] * 3)
 BOUNDARY = Boundary('layer1', channels=8, stride=4)
 FCN = dict(
     type='mmseg.FCNHead',
@@ -303,3 +308,90 @@ def test_part_without_a_type(part, value):
     cfg = {'aux_head': FCN, part: value}
     with pytest.raises(TypeError, match=f'`{part}`.*{value!r}'):
         LocalModule(BOUNDARY, **cfg)
+
+
+ONE_VALUE = {
+    # a norm behind the pooling, as of --method dgl
+    'dgl': dict(
+        aux_neck=dict(type='MLPSRNeck'),
+        aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=3),
+    ),
+    'decoder': dict(decoder=dict(target_stride='feature', **NORMALIZED)),
+    'host': dict(aux_head=dict(FCN, norm_cfg=dict(type='SyncBN'))),
+}
+
+
+@pytest.mark.parametrize('name', ONE_VALUE)
+def test_norms_take_one_value_per_channel(name):
+    """As of a last batch of one image, or of features of one pixel."""
+    module = LocalModule(BOUNDARY, **ONE_VALUE[name])
+    module = revert_sync_batchnorm(module).train()
+    norms = [m for m in module.modules() if isinstance(m, BatchNorm)]
+    assert norms
+    for number in (1, 2):
+        samples = [DataSample().set_gt_label(0) for _ in range(number)]
+        if name == 'host':
+            labels = PixelData(data=torch.zeros(1, 4, 4).long())
+            samples = [SegDataSample(gt_sem_seg=labels)] * number
+        feats = torch.rand(number, 8, 1, 1, requires_grad=True)
+        losses = module.loss(feats, torch.rand(number, 3, 4, 4), samples)
+        total = sum(v for k, v in losses.items() if 'loss' in k)
+        total.backward()
+        assert feats.grad.isfinite().all()
+        assert all(norm.training for norm in norms)
+
+
+@pytest.mark.parametrize('channels', [8, 12, 20, 32])
+def test_groups_of_a_norm_divide_the_channels(channels):
+    norm = dict(type='GN', num_groups=32, requires_grad=True)
+    boundary = Boundary('layer1', channels=channels, stride=4)
+    module = LocalModule(
+        boundary,
+        decoder=dict(channels=(channels, 12), norm_cfg=norm, **NORMALIZED),
+        aux_neck=dict(type='ConvPool', norm_cfg=norm, channels=[channels]),
+        aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=3),
+    )
+    norms = [m for m in module.modules() if isinstance(m, nn.GroupNorm)]
+    assert [m.num_channels for m in norms] == [channels, 12, channels]
+    assert all(m.num_channels % m.num_groups == 0 for m in norms)
+    samples = [DataSample().set_gt_label(0) for _ in range(2)]
+    losses = module.loss(
+        torch.rand(2, channels, 8, 8), torch.rand(2, 3, 32, 32), samples
+    )
+    assert losses['loss_recon'].isfinite()
+
+
+def test_labels_that_are_missing_are_an_error():
+    net = supervise_locally(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1)),
+        [dict(boundary='1', aux_head=FCN)],
+    )
+    with (
+        pytest.raises(RuntimeError, match=r'FCNHead learns from.*got None\.'),
+        lend_step(net, LocalStep(lambda module, losses: None)),
+    ):
+        net(torch.rand(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ('key', 'closest'),
+    [('aux_hed', 'aux_head'), ('decodr', 'decoder'), ('zzz', None)],
+)
+@pytest.mark.parametrize('rule', [False, True])
+def test_name_of_an_argument(rule, key, closest):
+    """A slip in a local module, or in one rule for all of them."""
+    cfg = {'decoder': {}, key: {}}
+    modules = [dict(boundary='conv1', **cfg)]
+    if rule:
+        modules = dict(boundaries=['conv1'], **cfg)
+    match = f'but got {key!r}. ' + (
+        f'Closest: {closest!r}' if closest else 'Leave it out'
+    )
+    with pytest.raises(TypeError, match=match):
+        MODELS.build(
+            dict(
+                type='LocalBackbone',
+                backbone=CASES['toy'].backbone,
+                local_modules=modules,
+            )
+        )

@@ -37,7 +37,8 @@ def check_model(model: nn.Module) -> None:
         TypeError: If the wrapper would leave gradients unsynchronized.
     """
     bare = unwrap_model(model)
-    if not find_supervised_backbones(bare):
+    backbones = find_supervised_backbones(bare)
+    if not backbones:
         raise SetupError(
             '`model.backbone` should be a LocalBackbone under a local '
             f'optim_wrapper, but got {type(bare).__name__} without one. Wrap '
@@ -50,13 +51,20 @@ def check_model(model: nn.Module) -> None:
             and model.find_unused_parameters
         )
         or not is_model_wrapper(model)
+        or not any(len(b.local_supervision.local_modules) for b in backbones)
     )
     if not is_safe:
+        reason = (
+            'would leave their gradients unsynchronized'
+            if isinstance(model, DistributedDataParallel)
+            else 'expects no backward within the forward pass'
+        )
         raise TypeError(
             '`model_wrapper_cfg` should be '
             "dict(type='LocalDistributedDataParallel') for local modules, "
-            f'but got {type(model).__name__}, which would leave their '
-            'gradients unsynchronized. Set it in the config.'
+            f'but got {type(model).__name__}, which {reason}. Set it in the '
+            "config; for a FlexibleRunner set strategy=dict(type='DDPStrategy'"
+            ", model_wrapper=dict(type='LocalDistributedDataParallel'))."
         )
 
 
@@ -74,7 +82,7 @@ def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
     left_out = [
         name
         for name, p in model.named_parameters()
-        if id(p) in own and p.grad is None
+        if id(p) in own and p.requires_grad and p.grad is None
     ]
     if left_out:
         raise RuntimeError(

@@ -8,10 +8,10 @@ from mmengine.runner import Runner
 from torch.utils.hooks import RemovableHandle
 
 from ...hosts import check_labels
-from ...supervision import find_supervised_backbones
+from ...supervision import find_supervised_backbones, learns
 from ..checks.empty_check import check_not_empty
 from ..checks.norm_check import check_norms
-from ..checks.setup_check import check_batches, check_classes
+from ..checks.setup_check import check_batches, check_classes, check_model
 from ..model_wrapper import unwrap_model
 
 __all__ = ['SetupCheckHook']
@@ -31,8 +31,12 @@ class SetupCheckHook(Hook):
         self._handles: list[RemovableHandle] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Raise a SetupError if a head or a norm does not fit the data."""
+        """Raise an error if wrapper, heads, norms or batches do not fit."""
         model = unwrap_model(runner.model)
+        backbones = find_supervised_backbones(model)
+        if backbones:
+            # before the first iteration, which an engine may run its own way
+            check_model(runner.model)
         loader = runner.train_dataloader
         check_not_empty(loader)
         check_classes(model, getattr(loader.dataset, 'metainfo', {}))
@@ -40,7 +44,7 @@ class SetupCheckHook(Hook):
         iters_left = getattr(runner.train_loop, 'max_iters', 0) - runner.iter
         self._handles = check_norms(model, loader, iters_left)
         self._is_first = True
-        for backbone in find_supervised_backbones(model):
+        for backbone in filter(learns, backbones):
             partition = backbone.local_supervision.partition
             runner.logger.info(partition.describe())
 

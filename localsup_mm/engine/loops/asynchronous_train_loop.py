@@ -1,6 +1,7 @@
 """Local modules trained one after the other."""
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Optional, Union
 
@@ -16,6 +17,7 @@ from ...errors import SetupError
 from ...supervision import (
     LocalStep,
     find_supervised_backbones,
+    learns,
     local_parameters,
 )
 from ...upstream import ParamScheduler
@@ -81,7 +83,8 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
             )
         model = runner.model
         self._model = unwrap_model(model)
-        self.num_local_modules = _count_local_modules(self._model)
+        self._local_modules = _find_local_modules(self._model)
+        self.num_local_modules = len(self._local_modules) + 1
         self.epochs_per_module = int(max_epochs)
         before = (self.num_local_modules - 1) * self.epochs_per_module
         super().__init__(
@@ -100,9 +103,10 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
         """Train; every parameter is as frozen afterwards as before."""
         self._check_setup()
         trainable = [p for p in self._model.parameters() if p.requires_grad]
+        parameters = local_parameters(self._model)
         self._own = [
-            set(trainable).intersection(parameters)
-            for parameters in local_parameters(self._model).values()
+            set(trainable).intersection(parameters[local_module])
+            for local_module in self._local_modules
         ]
         self._own.append(set(trainable).difference(*self._own))
         try:
@@ -211,14 +215,14 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
             )
 
 
-def _count_local_modules(model: nn.Module) -> int:
-    backbones = find_supervised_backbones(model)
-    number = sum(len(m.local_supervision.local_modules) for m in backbones)
-    if len(backbones) != 1 or not number:
+def _find_local_modules(model: nn.Module) -> Sequence[nn.Module]:
+    backbones = [*filter(learns, find_supervised_backbones(model))]
+    found = [m for b in backbones for m in b.local_supervision.local_modules]
+    if len(backbones) != 1 or not found:
         raise SetupError(
             '`model` should have one LocalBackbone with local_modules for '
             f'AsynchronousTrainLoop, but got {type(model).__name__} with '
-            f'{len(backbones)} LocalBackbone and {number} local_modules. Add '
-            'local_modules, or set train_cfg=dict(by_epoch=True, ...).'
+            f'{len(backbones)} LocalBackbone and {len(found)} local_modules. '
+            'Add local_modules, or set train_cfg=dict(by_epoch=True, ...).'
         )
-    return number + 1
+    return found

@@ -1,6 +1,7 @@
 """What is found to be wrong before the first iteration."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from cases import CASES, build_model
 from mmdet.models.dense_heads import ATSSVLFusionHead, GroundingDINOHead
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.logging import MMLogger
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import MODEL_WRAPPERS, MODELS, DefaultScope
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -18,6 +19,9 @@ from localsup_mm.engine import (
     check_classes,
     prepare_model,
 )
+from localsup_mm.engine.checks import check_model
+from localsup_mm.engine.hooks import SetupCheckHook
+from localsup_mm.engine.outside_autocast import outside_autocast
 from localsup_mm.models import SupConHead
 
 
@@ -169,3 +173,32 @@ def test_batches_large_enough_for_the_contrastive_loss():
         DataLoader(data, 4, sampler=InfiniteSampler(data)),
     ):
         check_batches(model, loader)
+
+
+@pytest.mark.parametrize('device', ['cpu', 'mps', 'meta'])
+def test_devices_without_autocast(device):
+    """Local backwards leave autocast where there is one to leave."""
+    with outside_autocast(device):
+        assert not torch.is_autocast_enabled('cpu')
+
+
+@MODEL_WRAPPERS.register_module()
+class Engine(nn.Module):
+    """It runs the iteration its own way, as DeepSpeed's wrapper does."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+def test_engine_of_its_own():
+    model = Engine(build_model(CASES['toy']))
+    with pytest.raises(TypeError, match='Engine, which expects no backward'):
+        check_model(model)
+    runner = SimpleNamespace(model=model)
+    with pytest.raises(TypeError, match='but got Engine'):
+        SetupCheckHook().before_train(runner)
+
+
+def test_any_wrapper_trains_end_to_end():
+    check_model(Engine(build_model(CASES['toy'], num_local_modules=1)))
