@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -52,7 +52,7 @@ def let_compiled_ops_take_bfloat16() -> None:
     _adapt()
 
 
-def _adapt() -> dict[str, Callable]:
+def _adapt() -> Mapping[str, Callable]:
     """Replace the ops that are not replaced yet, and return these."""
     extension = sys.modules.get('mmcv._ext')
     if extension is None:
