@@ -38,7 +38,10 @@ _check_versions()
 from . import engine, models, supervision, tracing  # noqa: E402
 from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
 from .errors import BoundaryError, SetupError  # noqa: E402
-from .hosts import let_configs_inherit_ours  # noqa: E402
+from .hosts import (  # noqa: E402
+    let_configs_inherit_any_mmseg,
+    let_configs_inherit_ours,
+)
 from .supervision import (  # noqa: E402
     LocalStep,
     lend_step,
@@ -47,6 +50,7 @@ from .supervision import (  # noqa: E402
 from .tracing import trace_backbone  # noqa: E402
 
 let_configs_inherit_ours()
+let_configs_inherit_any_mmseg()
 
 __all__ = [
     'BoundaryError',

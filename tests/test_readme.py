@@ -17,6 +17,7 @@ PAGES = [
     'docs/architecture.md',
     'docs/measurements.md',
     'configs/README.md',
+    'mmcv_ops/README.md',
     *(str(p.relative_to(ROOT)) for p in ROOT.glob('configs/*/README.md')),
 ]
 
@@ -24,7 +25,7 @@ PAGES = [
 @pytest.mark.parametrize('page', PAGES)
 def test_paths_exist(page):
     text = (ROOT / page).read_text()
-    rooms = 'tools|configs|tests|docs|demo|benchmarks'
+    rooms = 'tools|configs|tests|docs|demo|benchmarks|mmcv_ops'
     paths = set(re.findall(rf'\b(?:{rooms})/[\w./-]*\w', text))
     assert paths
     for path in paths:

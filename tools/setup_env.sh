@@ -1,32 +1,35 @@
 #!/usr/bin/env bash
 # Set up .venv for this project; `make env`, `make demo` and `make test` call
-# it, and `make test-floors` for .venv-floors. Each step may be repeated, so after an interruption just run it again.
+# it. Each step may be repeated, so after an interruption just run it again.
 #
 # Environment variables:
-#   PYTHON     The Python to make .venv with, 3.10 to 3.12. Default: the first
-#              of python3, python3.12, python3.11, python3.10 that fits.
-#   FLOORS     1 sets up .venv-floors instead, with the oldest releases that
-#              the package works with (requirements/floors.txt).
+#   PYTHON     The Python to make .venv with, 3.10 to 3.13. Default: the first
+#              of python3, python3.13, ..., python3.10 that fits.
+#   STACK      Another set of releases, each in an environment of its own:
+#              STACK=floors sets up .venv-floors, with the oldest releases
+#              that the package works with (requirements/floors.txt), and
+#              STACK=onedl sets up .venv-onedl, with the maintained
+#              distributions of the hosts (requirements/onedl.txt).
+#   MMCV       lite installs mmcv without its compiled ops, and those of
+#              mmcv_ops/ in their place. compiled compiles mmcv, its CPU ops
+#              alone: this takes 5 to 20 min and a C++ compiler. Default: what
+#              the environment has, lite in a new one.
 #   MAX_JOBS   Files of mmcv compiled at once. Default: the CPU cores, as far
 #              as 2 GiB of free memory each allow.
-#   CUDA_OPS   1 compiles mmcv's CUDA ops as well (needs a GPU and nvcc of
-#              torch's CUDA version, takes much longer, unchecked). The
-#              default is the CPU ops, on every machine: no network in
-#              configs/ for classification or segmentation needs the others.
 #
-# The compiled mmcv is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/localsup_mm.
+# A compiled mmcv is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/localsup_mm.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV FORCE_CUDA
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
-CUDA_OPS=${CUDA_OPS:-0}
-FLOORS=${FLOORS:-0}
-VENV=$PWD/.venv
-if [ "$FLOORS" = 1 ]; then VENV=$VENV-floors; fi
+STACK=${STACK:-}
+VENV=$PWD/.venv${STACK:+-$STACK}
+MMCV=${MMCV:-$(cat "$VENV/mmcv-kind" 2>/dev/null || printf lite)}
 LOGS=$VENV/log
 STAMP=$VENV/localsup_mm.stamp
-STEPS=7
+STEPS=4
+if [ "$MMCV" = compiled ]; then STEPS=5; fi
 
 # --- messages --------------------------------------------------------------
 step=0
@@ -110,15 +113,28 @@ pip_install() {
     local log=$1
     shift
     run_logged "$log" show_pip "$VENV/bin/python" -m pip install \
-        --progress-bar off "$@"
+        --no-compile --progress-bar off "$@"
 }
 
 # --- the state of things ---------------------------------------------------
-# read_requirements NAME...: the lines of requirements/NAME.txt. With FLOORS=1
-# those of floors.txt come first and replace the others of the same packages.
+case $STACK in '' | floors | onedl) ;; *) fail \
+    "STACK should be empty, floors or onedl, but got '$STACK'" ;; esac
+case $MMCV in lite | compiled) ;; *) fail \
+    "MMCV should be lite or compiled, but got '$MMCV'" ;; esac
+if [ "$STACK" = onedl ] && [ "$MMCV" = compiled ]; then
+    fail 'MMCV=compiled compiles mmcv, which STACK=onedl does not have' \
+        'Leave one of them out.'
+fi
+
+HOSTS=mminstall
+if [ "$STACK" = onedl ]; then HOSTS=onedl; fi
+
+# read_requirements NAME...: the lines of requirements/NAME.txt. With
+# STACK=floors those of floors.txt come first and replace the others of the
+# same packages.
 read_requirements() {
     local files=("${@/%/.txt}")
-    if [ "$FLOORS" = 1 ]; then files=(floors.txt "${files[@]}"); fi
+    if [ "$STACK" = floors ]; then files=(floors.txt "${files[@]}"); fi
     (cd requirements && awk -F '==' \
         'FILENAME == "floors.txt" { floors[$1]; print; next }
         !($1 in floors)' "${files[@]}")
@@ -126,7 +142,7 @@ read_requirements() {
 
 # read_pin NAME: the version that the requirements name.
 read_pin() {
-    read_requirements build mminstall | sed -n "s/^$1==\([^ ;]*\).*/\1/p"
+    read_requirements build "$HOSTS" | sed -n "s/^$1==\([^ ;]*\).*/\1/p"
 }
 
 read_venv_version() {
@@ -135,32 +151,36 @@ read_venv_version() {
 
 # All that the finished environment depends on.
 describe_env() {
-    printf '%s %s %s cuda_ops=%s\n' "$PWD" "$(read_venv_version)" \
+    printf '%s %s %s mmcv=%s\n' "$PWD" "$(read_venv_version)" \
         "$(cat requirements/*.txt setup.py pyproject.toml \
-            tools/setup_env.sh | cksum | tr ' ' '-')" "$CUDA_OPS"
+            mmcv_ops/pyproject.toml mmcv_ops/*/*.py \
+            tools/setup_env.sh | cksum | tr ' ' '-')" "$MMCV"
 }
 
+newest=13
+if [ "$STACK" = floors ]; then newest=12; fi  # as its torch
+
 fits() {
-    "$1" -c 'import sys
-sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+    "$1" -c "import sys
+sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $newest))" 2>/dev/null
 }
 
 find_python() {
     local python
     if [ -n "${PYTHON:-}" ]; then
         fits "$PYTHON" || fail \
-            "PYTHON should be Python 3.10, 3.11 or 3.12, but got '$PYTHON'" \
+            "PYTHON should be Python 3.10 to 3.$newest, but got '$PYTHON'" \
             "which is: $("$PYTHON" --version 2>&1 || true)"
         printf '%s' "$PYTHON"
         return
     fi
-    for python in python3 python3.12 python3.11 python3.10; do
+    for python in python3 python3.13 python3.12 python3.11 python3.10; do
         if fits "$python"; then
             printf '%s' "$python"
             return
         fi
     done
-    fail 'no Python 3.10, 3.11 or 3.12 found' \
+    fail "no Python 3.10 to 3.$newest found" \
         "python3 is: $(python3 --version 2>&1 || true)" \
         'Install one of them and run `make env PYTHON=/path/to/python3.11`.'
 }
@@ -178,25 +198,24 @@ if [ "$version" = "$(read_venv_version)" ] \
 fi
 
 # --- 1: refuse early what would fail late ----------------------------------
-start_step 'Checking Python, compiler and disk (seconds)'
+start_step 'Checking Python and disk (seconds)'
 torch=$(read_pin torch)
-mmcv=$(read_pin mmcv)
+mmcv=$(read_pin '.*mmcv')
 tag=$("$python" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
 # The wheel's own name lacks the torch version, without which a wheel built
 # for another torch would be taken: it fails with an undefined symbol.
 wheels=${XDG_CACHE_HOME:-$HOME/.cache}/localsup_mm/wheels/$tag-torch$torch
-if [ "$CUDA_OPS" = 1 ]; then wheels=$wheels-cuda; fi
 
 find_wheel() {
     find "$wheels" -maxdepth 1 -name "mmcv-$mmcv-*_$(uname -m).whl" \
         2>/dev/null | head -n 1
 }
 
-say "Python $version, torch $torch, mmcv $mmcv"
+say "Python $version, torch $torch, mmcv $mmcv ($MMCV)"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || fail \
     "$python lacks the venv module" \
     'Install it, on Debian and Ubuntu with `apt-get install python3-venv`.'
-if [ -z "$(find_wheel)" ]; then
+if [ "$MMCV" = compiled ] && [ -z "$(find_wheel)" ]; then
     include=$("$python" -c \
         'import sysconfig; print(sysconfig.get_path("include"))')
     printf '#include <Python.h>\n#include <optional>\nint main() {}\n' \
@@ -206,7 +225,7 @@ if [ -z "$(find_wheel)" ]; then
         "with the headers of Python $version (in $include)." \
         'Install a C++ compiler and the headers: on Debian and Ubuntu' \
         '`apt-get install g++ python3-dev`, on Fedora and RHEL' \
-        '`dnf install gcc-c++ python3-devel`.'
+        '`dnf install gcc-c++ python3-devel`. Or leave MMCV=compiled out.'
 fi
 if [ ! -d "$VENV" ]; then
     free=$(df -Pk . | awk 'NR == 2 {print int($4 / 1048576)}')
@@ -222,14 +241,31 @@ if [ "$version" != "$(read_venv_version)" ] \
     "$python" -m venv --clear "$VENV"
 fi
 export PATH=$VENV/bin:$PATH
+pip_install pip "pip==$(read_pin pip)"
+# The distributions of mmcv own the same files: none goes in over another.
+if [ "$(cat "$VENV/mmcv-kind" 2>/dev/null)" != "$MMCV" ]; then
+    run_logged mmcv-uninstall show_pip python -m pip uninstall --yes \
+        mmcv mmcv-lite mmcv_torch_ops
+fi
+printf '%s\n' "$MMCV" >"$VENV/mmcv-kind"
 
 # --- 3 ---------------------------------------------------------------------
-start_step "Installing torch $torch (1 to 5 min: a download of about 2.5 GB)"
-mkdir -p "$LOGS"
-read_requirements build >"$LOGS/build.txt"
-pip_install build -r "$LOGS/build.txt"
+start_step "Installing torch $torch, mmseg, mmdet, mmpretrain and the test \
+tools (1 to 6 min: a download of about 2.5 GB)"
+if [ "$MMCV" = compiled ]; then
+    read_requirements build compile "$HOSTS" optional tests | grep -v '^mmcv='
+else
+    read_requirements build "$HOSTS" optional tests \
+        | sed 's/^mmcv=/mmcv-lite=/'
+fi >"$LOGS/requirements.txt"
+pip_install requirements -r "$LOGS/requirements.txt"
+# opencv-python needs libGL, which a bare server lacks. mmengine requires it
+# by name, so it stays, with the headless build's files in its place.
+python -c 'import cv2.version as v, sys; sys.exit(not v.headless)' \
+    2>/dev/null || pip_install opencv --force-reinstall --no-deps \
+    "opencv-python-headless==$(read_pin opencv-python-headless)"
 
-# --- 4 ---------------------------------------------------------------------
+# --- 4, with MMCV=compiled -------------------------------------------------
 count_jobs() {
     local cores memory
     cores=$(getconf _NPROCESSORS_ONLN)
@@ -258,12 +294,8 @@ build_mmcv() {
     export MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(count_jobs)}
     # Without debug information it takes a fifth less time.
     export CFLAGS="${CFLAGS:-} -g0" CXXFLAGS="${CXXFLAGS:-} -g0"
-    if [ "$CUDA_OPS" = 1 ]; then
-        export FORCE_CUDA=1
-    else
-        # mmcv would compile CUDA ops as soon as torch sees a GPU.
-        export CUDA_VISIBLE_DEVICES=
-    fi
+    # mmcv would compile CUDA ops as soon as torch sees a GPU.
+    export CUDA_VISIBLE_DEVICES=
     [ -f "$source/complete" ] || fetch_mmcv "$source"
     rm -rf "$out"
     run_logged mmcv show_compiled "$VENV/bin/python" -m pip wheel -v \
@@ -276,46 +308,38 @@ build_mmcv() {
     rm -rf "$source" "$out"
 }
 
-if [ -n "$(find_wheel)" ]; then
-    start_step "Compiling mmcv $mmcv: done before, kept in $wheels"
-else
-    start_step "Compiling mmcv $mmcv (8 to 16 min on 2 cores, only once)"
-    build_mmcv
-    say "kept in $wheels"
-fi
-wheel=$(find_wheel)
+install_compiled_mmcv() {
+    local wheel
+    if [ -n "$(find_wheel)" ]; then
+        start_step "Compiling mmcv $mmcv: done before, kept in $wheels"
+    else
+        start_step "Compiling mmcv $mmcv (5 to 16 min on 2 cores, only once)"
+        build_mmcv
+        say "kept in $wheels"
+    fi
+    wheel=$(find_wheel)
+    # An installed mmcv may be one that was compiled for another torch.
+    if [ "$(cat "$VENV/mmcv-installed" 2>/dev/null)" != "$wheel" ] \
+        || ! python -c 'import mmcv.ops' 2>/dev/null; then
+        pip_install mmcv-install --force-reinstall --no-deps "$wheel"
+        printf '%s\n' "$wheel" >"$VENV/mmcv-installed"
+    fi
+}
 
-# --- 5 ---------------------------------------------------------------------
-start_step 'Installing mmseg, mmdet, mmpretrain and the test tools (1 min)'
-read_requirements mminstall optional tests | grep -v '^mmcv=' \
-    >"$LOGS/hosts.txt"
-pip_install hosts -r "$LOGS/hosts.txt"
+if [ "$MMCV" = compiled ]; then install_compiled_mmcv; fi
 
-# --- 6 ---------------------------------------------------------------------
-start_step 'Installing mmcv and checking the imports (20 s)'
-# opencv-python needs libGL, which a bare server lacks. mmengine requires it
-# by name, so it stays, with the headless build's files in its place.
-python -c 'import cv2.version as v, sys; sys.exit(not v.headless)' \
-    2>/dev/null || pip_install opencv --force-reinstall --no-deps \
-    "opencv-python-headless==$(read_pin opencv-python-headless)"
-
-# An installed mmcv may be one that was compiled for another torch.
-if [ "$(cat "$VENV/mmcv-installed" 2>/dev/null)" != "$wheel" ] \
-    || ! python -c 'import mmcv.ops' 2>/dev/null; then
-    pip_install mmcv-install --force-reinstall --no-deps "$wheel"
-    printf '%s\n' "$wheel" >"$VENV/mmcv-installed"
-fi
-
+# --- the last --------------------------------------------------------------
+start_step 'Installing localsup_mm, editable, and checking the imports (20 s)'
+own=(-e .)
+if [ "$MMCV" = lite ]; then own+=(./mmcv_ops); fi
+rm -rf mmcv_ops/build  # or modules that are gone come back from there
+pip_install localsup_mm --no-deps --no-build-isolation "${own[@]}"
 run_logged check show_nothing python -W ignore -c '
 import cv2, torch, torchvision, mmcv.ops, mmseg, mmdet, mmpretrain
 import cityscapesscripts
 boxes = torch.tensor([[0., 0., 4., 4.], [0., 0., 4., 4.1]])
 _, kept = mmcv.ops.nms(boxes, torch.tensor([1., .5]), 0.5)
 assert kept.tolist() == [0], kept'
-
-# --- 7 ---------------------------------------------------------------------
-start_step 'Installing localsup_mm itself, editable (seconds)'
-pip_install localsup_mm --no-deps --no-build-isolation -e .
 
 describe_env >"$STAMP"
 printf 'make env: ready in %d min %d s; . %s/bin/activate to use it\n' \

@@ -26,7 +26,11 @@ from .known_hosts import (
 )
 from .label_maps import subsample_labels
 from .loss_weight import weigh_losses
-from .own_configs import find_own_config, let_configs_inherit_ours
+from .own_configs import (
+    find_own_config,
+    let_configs_inherit_any_mmseg,
+    let_configs_inherit_ours,
+)
 from .read_config import read_config, read_training
 
 __all__ = [
@@ -45,6 +49,7 @@ __all__ = [
     'find_network_error',
     'find_own_config',
     'let_compiled_ops_take_bfloat16',
+    'let_configs_inherit_any_mmseg',
     'let_configs_inherit_ours',
     'parse_image_size',
     'read_config',

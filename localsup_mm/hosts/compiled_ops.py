@@ -1,7 +1,8 @@
 """mmcv's compiled ops, on tensors that they do not take."""
 
+import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -26,7 +27,8 @@ def adapted_compiled_ops() -> Iterator[None]:
     They are no ops of torch, e.g. deformable convs, RoIAlign and NMS: fake
     tensors have no data for them, and they are not written for bfloat16.
     They write into tensors that their caller makes. So on fake ones there is
-    nothing to do, and bfloat16 goes through copies in float32.
+    nothing to do, and bfloat16 goes through copies in float32. Where mmcv is
+    not compiled, its ops are those of torch (`mmcv_ops/`), and stay.
 
     Yields:
         None: The ops are adapted until the context ends.
@@ -50,18 +52,13 @@ def let_compiled_ops_take_bfloat16() -> None:
     _adapt()
 
 
-def _adapt() -> dict[str, Callable]:
+def _adapt() -> Mapping[str, Callable]:
     """Replace the ops that are not replaced yet, and return these."""
     extension = sys.modules.get('mmcv._ext')
     if extension is None:
         return {}
-    ops = {
-        name: op
-        for name, op in vars(extension).items()
-        if callable(op)
-        and not name.startswith('_')
-        and not isinstance(op, partial)
-    }
+    # neither those that are replaced already nor those written in Python
+    ops = {k: op for k, op in vars(extension).items() if inspect.isbuiltin(op)}
     for name, op in ops.items():
         setattr(extension, name, partial(_run, op))
     return ops

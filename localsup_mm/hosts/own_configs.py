@@ -1,11 +1,18 @@
-"""Configs that this package brings, by ``localsup_mm::...``."""
+"""Configs by a name with ``::``: those of this package, those of hosts."""
 
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+from mmengine.config import utils
 
 from ..upstream import let_configs_inherit
 
-__all__ = ['find_own_config', 'let_configs_inherit_ours']
+__all__ = [
+    'find_own_config',
+    'let_configs_inherit_any_mmseg',
+    'let_configs_inherit_ours',
+]
 
 _PACKAGE = Path(__file__).parents[1]
 _PREFIX = f'{_PACKAGE.name}::'
@@ -42,3 +49,16 @@ def find_own_config(name: str) -> str:
 def let_configs_inherit_ours() -> None:
     """Let mmengine understand ``_base_ = 'localsup_mm::...'``."""
     let_configs_inherit(_PREFIX, find_own_config)
+
+
+def let_configs_inherit_any_mmseg() -> None:
+    """Let mmengine understand ``_base_ = 'mmseg::...'`` of any distribution.
+
+    It asks for the distribution mmsegmentation. Where mmseg comes from another
+    one, e.g. onedl-mmsegmentation, it looks for the module from now on, as for
+    other hosts.
+    """
+    try:
+        distribution('mmsegmentation')
+    except PackageNotFoundError:
+        utils.PKG2PROJECT['mmseg'] = 'mmseg'

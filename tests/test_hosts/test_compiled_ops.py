@@ -1,7 +1,9 @@
-"""Compiled ops of mmcv on fake tensors and in bfloat16."""
+"""Ops of mmcv, compiled or not, on fake tensors and in bfloat16."""
 
+import inspect
 from functools import partial
 
+import mmcv_torch_ops
 import pytest
 import torch
 from mmcv import _ext
@@ -22,6 +24,9 @@ from localsup_mm.tracing import trace_backbone
 
 BOXES = torch.tensor([[0.0, 0, 8, 8], [0, 0, 8, 7], [8, 8, 16, 16]])
 SCORES = torch.tensor([0.5, 1.0, 0.75])
+compiled = pytest.mark.skipif(
+    not inspect.isbuiltin(_ext.nms), reason='mmcv is not compiled here'
+)
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +83,7 @@ def test_roi_align_in_bfloat16():
     )
 
 
+@compiled
 def test_ops_come_back(before):
     with pytest.raises(ZeroDivisionError), adapted_compiled_ops():
         assert _ext.nms is not before['nms']
@@ -85,6 +91,7 @@ def test_ops_come_back(before):
     assert vars(_ext) == before
 
 
+@compiled
 def test_no_op_is_adapted_twice(before):
     let_compiled_ops_take_bfloat16()
     once = dict(vars(_ext))
@@ -101,7 +108,7 @@ def test_no_op_is_adapted_twice(before):
 def test_other_dtypes_are_not_copied(monkeypatch):
     """The op gets the tensors of its caller themselves."""
     given = []
-    monkeypatch.setattr(_ext, 'nms', lambda *args: given.extend(args))
+    monkeypatch.setattr(_ext, 'nms', given.append)
     let_compiled_ops_take_bfloat16()
     for dtype, is_same in (
         (torch.float16, True),
@@ -109,12 +116,19 @@ def test_other_dtypes_are_not_copied(monkeypatch):
         (torch.bfloat16, False),
     ):
         scores = SCORES.to(dtype)
-        given.clear()
-        _ext.nms(BOXES, scores, 0.5)
-        assert given[0] is BOXES
-        assert (given[1] is scores) == is_same
+        _ext.nms([BOXES, scores])
+        boxes, found = given.pop()
+        assert boxes is BOXES
+        assert (found is scores) == is_same
 
 
+def test_ops_that_are_not_compiled_stay(monkeypatch):
+    monkeypatch.setattr(_ext, 'nms', mmcv_torch_ops.nms)
+    with adapted_compiled_ops():
+        assert _ext.nms is mmcv_torch_ops.nms
+
+
+@compiled
 def test_only_training_in_bfloat16_adapts_them(before):
     model = nn.Conv2d(3, 4, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

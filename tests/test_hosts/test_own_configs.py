@@ -1,11 +1,14 @@
 """Configs by ``localsup_mm::...``, in a clone and in a wheel."""
 
+from importlib.metadata import PackageNotFoundError
+
 import pytest
-from mmengine.config import Config
+from mmengine.config import Config, utils
 from processes import ROOT
 
 from localsup_mm.hosts import (
     find_own_config,
+    let_configs_inherit_any_mmseg,
     let_configs_inherit_ours,
     own_configs,
     read_config,
@@ -53,6 +56,21 @@ def test_hosts_are_still_found_and_mmengine_is_changed_once(tmp_path):
     path = tmp_path / 'child.py'
     path.write_text("_base_ = 'mmseg::_base_/models/fcn_r50-d8.py'\n")
     assert Config.fromfile(path).model.type == 'EncoderDecoder'
+
+
+def test_mmseg_of_another_distribution(monkeypatch):
+    """Of onedl-mmsegmentation mmengine finds no config by itself."""
+
+    def find_none(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(own_configs, 'distribution', find_none)
+    monkeypatch.setitem(utils.PKG2PROJECT, 'mmseg', 'onedl-anything')
+    name = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+    with pytest.raises(ModuleNotFoundError, match='onedl-anything'):
+        read_config(name)
+    let_configs_inherit_any_mmseg()
+    assert read_config(name).model.backbone.depth == 18
 
 
 def test_config_of_a_host_keeps_its_name():
