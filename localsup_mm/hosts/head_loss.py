@@ -23,11 +23,23 @@ def compute_head_loss(
 
     Returns:
         dict: The losses, and other values that the head logs.
+
+    Raises:
+        RuntimeError: If there are no labels, and the head needs some.
     """
     host = _find_owner(head)
-    if host is None:
-        return head.loss(feats, data_samples)
-    return host.compute_head_loss(head, feats, data_samples)
+    try:
+        if host is None:
+            return head.loss(feats, data_samples)
+        return host.compute_head_loss(head, feats, data_samples)
+    except (AttributeError, TypeError) as error:
+        if data_samples is not None:
+            raise
+        raise RuntimeError(
+            f'`data_samples` should be the labels that {type(head).__name__} '
+            'learns from, but got None. In a loop of your own write '
+            'LocalStep(backward, data_samples=labels).'
+        ) from error
 
 
 def reads_classes(head: nn.Module) -> bool:

@@ -203,7 +203,7 @@ class LocalModule(BaseModule):
             samples = subsample_labels(data_samples, self.label_stride)
             several = isinstance(self.aux_head, ModuleList)
             for head in self.aux_head if several else [self.aux_head]:
-                found = _compute_head_loss(head, tapped, samples)
+                found = compute_head_loss(head, tapped, samples)
                 # 'loss' is the host's name for the sum, in the log
                 new = {
                     'loss_task' if key == 'loss' else key: value
@@ -230,21 +230,6 @@ class LocalModule(BaseModule):
         for module in self.modules():
             if module is not self and hasattr(module, 'follow'):
                 module.follow(backbone)
-
-
-def _compute_head_loss(
-    head: nn.Module, feats: tuple, data_samples: Any
-) -> dict:
-    try:
-        return compute_head_loss(head, feats, data_samples)
-    except (AttributeError, TypeError) as error:
-        if data_samples is not None:
-            raise
-        raise RuntimeError(
-            f'`data_samples` should be the labels that {type(head).__name__} '
-            'learns from, but got None. In a loop of your own write '
-            'LocalStep(backward, data_samples=labels).'
-        ) from error
 
 
 def _find_levels(
