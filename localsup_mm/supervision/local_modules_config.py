@@ -115,16 +115,15 @@ def expand_local_modules(
     """
     boundaries = _find_boundaries(num_local_modules, partition, boundaries)
     k = len(boundaries) + 1
-    if isinstance(loss_weights, str):
-        loss_weights = find_setting(
-            LOSS_WEIGHTS, 'loss_weights', loss_weights, k
-        )
+    weights: Any = loss_weights
+    if isinstance(weights, str):
+        weights = find_setting(LOSS_WEIGHTS, 'loss_weights', weights, k)
     local_modules = []
     for m, boundary in enumerate(boundaries):
         parts = dict(decoder=decoder, aux_neck=aux_neck, aux_head=aux_head)
         parts = copy.deepcopy(parts)
-        if loss_weights is not None:
-            lambda_1, lambda_2 = _find_weights(loss_weights, m, k)
+        if weights is not None:
+            lambda_1, lambda_2 = _find_weights(weights, m, k)
             parts['decoder'] = weigh_losses(parts['decoder'], lambda_1)
             parts['aux_head'] = weigh_losses(parts['aux_head'], lambda_2)
             if parts['aux_head'] is None:
