@@ -19,7 +19,9 @@ class Images(Dataset):
         return dict(inputs=image, data_samples=torch.tensor(i % 3))
 
 
-def make_runner(work_dir, max_iters=4, checkpoint=None, **kwargs):
+def make_runner(
+    work_dir, max_iters=4, checkpoint=None, loader=None, loop=None, **kwargs
+):
     case = CASES['toy']
     local_modules = [
         dict(boundary=name, decoder={}, aux_head=dict(type='ToyHead'))
@@ -36,12 +38,15 @@ def make_runner(work_dir, max_iters=4, checkpoint=None, **kwargs):
         ),
         work_dir=str(work_dir),
         train_dataloader=dict(
-            batch_size=2,
-            dataset=Images(),
-            sampler=dict(type='InfiniteSampler', shuffle=True),
-            collate_fn=dict(type='default_collate'),
+            dict(
+                batch_size=2,
+                dataset=Images(),
+                sampler=dict(type='InfiniteSampler', shuffle=True),
+                collate_fn=dict(type='default_collate'),
+            ),
+            **(loader or {}),
         ),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=max_iters),
+        train_cfg=loop or dict(type='IterBasedTrainLoop', max_iters=max_iters),
         optim_wrapper=dict(
             type='LocalOptimWrapper',
             optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
