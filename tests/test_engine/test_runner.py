@@ -3,8 +3,9 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from localsup_mm.engine import check_resumed, use_safe_hooks
+from localsup_mm.engine import build_runner, check_resumed, use_safe_hooks
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,17 @@ def test_the_latest_checkpoint_is_checked(tmp_path):
 
 def test_what_is_loaded_from_elsewhere_is_not_read():
     check_resumed(Config(dict(load_from='https://example.org/a.pth')))
+
+
+@pytest.mark.parametrize('kind', ['LocalDistributedDataParallel', None])
+@pytest.mark.parametrize('unused', [True, False, None])
+def test_find_unused_parameters_reaches_our_wrapper(monkeypatch, kind, unused):
+    """The Runner reads it only where it chooses the wrapper itself."""
+    cfg = Config(dict(model_wrapper_cfg=dict(type=kind or 'Another')))
+    if unused is not None:
+        cfg.find_unused_parameters = unused
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: cfg)
+    wrapper = build_runner(cfg).model_wrapper_cfg
+    assert wrapper.get('find_unused_parameters', False) == bool(
+        kind and unused
+    )

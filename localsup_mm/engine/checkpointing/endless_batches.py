@@ -139,6 +139,7 @@ class EndlessBatches:
             loader.sampler,
             getattr(loader.batch_sampler, 'sampler', None),
         ):
-            if hasattr(sampler, 'set_epoch'):
-                sampler.set_epoch(epoch)
+            set_epoch = getattr(sampler, 'set_epoch', None)
+            if set_epoch is not None:
+                set_epoch(epoch)
                 break

@@ -94,8 +94,9 @@ class ResumableLoader(DataLoader):
         else:
             now = get_random_states() if place.start_states else None
             batches = self._start(place)
-            if place.states or now:
-                set_random_states(place.states or now)
+            states = place.states or now
+            if states is not None:
+                set_random_states(states)
             seen = place.seen
             workers = {w: pickle.dumps(s) for w, s in place.workers.items()}
         for batch in batches:
@@ -123,7 +124,7 @@ class ResumableLoader(DataLoader):
             if place.rest is None:
                 self.skip(place)
             # each worker gets the batches that it would have got
-            empty = [[]] * (place.seen % max(self.num_workers, 1))
+            empty: list[list] = [[]] * (place.seen % max(self.num_workers, 1))
             lent['batch_sampler'] = _Rest(
                 own['batch_sampler'], chain(empty, place.rest or ())
             )
@@ -134,11 +135,11 @@ class ResumableLoader(DataLoader):
         if place.start_states is not None:
             set_random_states(place.start_states)
         # torch lets nobody set the sampler, but needs the other only now
-        vars(self).update(lent)
+        self.__dict__.update(lent)
         try:
             return super().__iter__()
         finally:
-            vars(self).update(own)
+            self.__dict__.update(own)
 
 
 def make_resumable(loader: DataLoader) -> bool:
@@ -197,7 +198,7 @@ class _Restore:
 
 
 class _Told(NamedTuple):
-    """What a worker sends; without states it was sent an empty batch."""
+    """A batch from a worker; it has no states if it is empty."""
 
     batch: Any
     worker: int

@@ -21,6 +21,7 @@ from .endless_batches import EndlessBatches
 from .plain_data import to_plain
 from .resumable_data import ResumableLoader, make_resumable
 from .resume_data import resume_data
+from .write_whole import write_whole
 
 __all__ = ['AtomicLocalBackend', 'SafeCheckpointHook']
 
@@ -39,11 +40,7 @@ class AtomicLocalBackend(LocalBackend):
             obj (bytes): The content of the file.
             filepath (str | os.PathLike): Its path.
         """
-        partial_path = f'{filepath}.partial'
-        super().put(obj, partial_path)
-        with open(partial_path, 'rb') as file:
-            os.fsync(file.fileno())
-        os.replace(partial_path, filepath)
+        write_whole(filepath, obj)
 
 
 @HOOKS.register_module()
@@ -87,6 +84,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn the plain data back; a host's own checkpoint is kept."""
+        # mmengine would run it to count its GPUs
+        checkpoint.get('meta', {}).pop('config', None)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for key, value in scalars.items():
             if isinstance(value, dict):
