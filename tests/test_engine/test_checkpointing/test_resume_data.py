@@ -119,6 +119,15 @@ def assert_equal(found, expected):
         assert torch.equal(found[name], tensor), name
 
 
+def count_iters(loop):
+    return loop.get('max_iters') or BATCHES * loop['max_epochs']
+
+
+def find_ahead(loop, workers):
+    """How many images workers may have read that are not trained on."""
+    return 2 * 2 * workers if 'max_iters' in loop else 0
+
+
 WORKERS = pytest.mark.parametrize(
     ('workers', 'persistent'),
     [(0, False), (2, False), (2, True)],
@@ -153,7 +162,8 @@ def test_resumed_equals_uninterrupted(
     found, read_again = run(tmp_path / 'cut', load_from=path, resume=True)
     assert_equal(found, whole)
     if workers:
-        assert len(read_again) == len(read) - 2 * cut
+        left = count_iters(loop) - cut
+        assert len(read_again) <= 2 * left + find_ahead(loop, workers)
     else:
         assert read_again == read[2 * cut :]
 
@@ -171,13 +181,16 @@ def test_resumed_equals_uninterrupted(
 def test_any_sampler(tmp_path, loader, is_read_again, workers, monkeypatch):
     monkeypatch.setattr('time.sleep', lambda seconds: None)
     run = partial(train, loop=by_iter(10), workers=workers, loader=loader)
-    whole, read = run(tmp_path / 'whole')
+    whole, _ = run(tmp_path / 'whole')
     path = str(tmp_path / 'whole/iter_5.pth')
     found, read_again = run(tmp_path / 'cut', load_from=path, resume=True)
     if not (workers == 0 and is_read_again):
         # there each index is drawn among what the model draws
         assert_equal(found, whole)
-    assert len(read) - len(read_again) == (0 if is_read_again else 10)
+    if is_read_again:
+        assert len(read_again) >= 2 * 10
+    else:
+        assert len(read_again) <= 2 * 5 + find_ahead(by_iter(10), workers)
 
 
 @WORKERS
@@ -210,15 +223,15 @@ def test_a_checkpoint_without_random_states(tmp_path):
 
 def test_a_checkpoint_without_states_of_workers_is_read_up_to(tmp_path):
     """As releases before this one wrote them."""
-    run = partial(train, loop=by_iter(6), workers=2)
-    whole, read = run(tmp_path / 'whole')
-    path = tmp_path / 'whole/iter_4.pth'
+    run = partial(train, loop=by_iter(8), workers=2)
+    whole, _ = run(tmp_path / 'whole')
+    path = tmp_path / 'whole/iter_7.pth'
     checkpoint = torch.load(path)
     del checkpoint['random_states'][0]['data']
     torch.save(checkpoint, path)
     found, again = run(tmp_path / 'cut', load_from=str(path), resume=True)
     assert_equal(found, whole)
-    assert len(again) == len(read)
+    assert len(again) >= 2 * 8
 
 
 def test_a_pass_of_another_within_a_pass(tmp_path):
