@@ -19,6 +19,8 @@ from mmengine.config import Config
 from mmengine.model import BaseModule
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
+from mmengine.runner import loops
+from mmengine.runner.loops import _InfiniteDataloaderIterator as HostBatches
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo as not_compiled
@@ -49,10 +51,12 @@ __all__ = [
     'FakeCopyMode',
     'FakeTensor',
     'FakeTensorMode',
+    'HostBatches',
     'ParamScheduler',
     'TorchDispatchMode',
     'copy_layer_versions',
     'dispatch_modes_disabled',
+    'draw_batches_by',
     'find_accumulative_counts',
     'find_storage_key',
     'find_version',
@@ -206,6 +210,15 @@ def skips_seen_batches() -> bool:
     Before, a resumed run began with the first batch again.
     """
     return digit_version(mmengine.__version__) >= digit_version('0.10.3')
+
+
+def draw_batches_by(iterator: type) -> None:
+    """Let mmengine's loop over iterations draw by another iterator.
+
+    Args:
+        iterator (type): A class that takes the place of ``HostBatches``.
+    """
+    loops._InfiniteDataloaderIterator = iterator
 
 
 def let_configs_inherit(prefix: str, find: Callable[[str], str]) -> None:

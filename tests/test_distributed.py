@@ -128,6 +128,20 @@ def check_runs_twice(rank):
     assert_close(gradients(bare), {n: 2 * g for n, g in expected.items()})
 
 
+def check_buffers_and_unused(rank):
+    """Both as in the wrapper that the Runner makes by default."""
+    model = build_model(CASES['toy'])
+    model.register_buffer('own', torch.zeros(1))
+    model.unused = torch.nn.Linear(1, 1)
+    model = LocalDistributedDataParallel(model, find_unused_parameters=True)
+    model.module.own += rank
+    wrapper = asserts.wrap(model)
+    use_batch(rank)
+    for _ in range(2):
+        asserts.train_step(model, wrapper)
+    assert model.module.own == rank
+
+
 def check_all(rank):
     for name in NAMES:
         check(name, LocalDistributedDataParallel, 1, rank)
@@ -135,6 +149,8 @@ def check_all(rank):
     check(
         'toy', MMDistributedDataParallel, 1, rank, find_unused_parameters=True
     )
+
+    check_buffers_and_unused(rank)
 
     # all processes start alike, whatever they were built with
     model = build_model(CASES['toy'])

@@ -20,7 +20,13 @@ class Images(Dataset):
 
 
 def make_runner(
-    work_dir, max_iters=4, checkpoint=None, runner=Runner, **kwargs
+    work_dir,
+    max_iters=4,
+    checkpoint=None,
+    loader=None,
+    loop=None,
+    runner=Runner,
+    **kwargs,
 ):
     case = CASES['toy']
     local_modules = [
@@ -38,12 +44,15 @@ def make_runner(
         ),
         work_dir=str(work_dir),
         train_dataloader=dict(
-            batch_size=2,
-            dataset=Images(),
-            sampler=dict(type='InfiniteSampler', shuffle=True),
-            collate_fn=dict(type='default_collate'),
+            dict(
+                batch_size=2,
+                dataset=Images(),
+                sampler=dict(type='InfiniteSampler', shuffle=True),
+                collate_fn=dict(type='default_collate'),
+            ),
+            **(loader or {}),
         ),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=max_iters),
+        train_cfg=loop or dict(type='IterBasedTrainLoop', max_iters=max_iters),
         optim_wrapper=dict(
             type='LocalOptimWrapper',
             optimizer=dict(type='SGD', lr=0.01, momentum=0.9),

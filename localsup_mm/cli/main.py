@@ -64,7 +64,9 @@ def run_command(argv: Sequence[str]) -> None:
         argv (Sequence[str]): The words after ``localsup``.
     """
     # Before torch 2.6 torch.load runs what a checkpoint tells it to, unless:
-    os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    # (with both variables set it refuses to load at all)
+    if os.environ.get('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '0') in ('0', ''):
+        os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     command = _make_main_parser().parse_args(argv[:1]).command
     args = make_parser(command).parse_args(argv[1:])
     args.words = [*argv]

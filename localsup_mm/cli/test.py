@@ -16,8 +16,9 @@ from ..engine import (
     check_data,
     check_weights,
     empty_data_explained,
-    read_checkpoint,
+    read_weights,
     unwrap_model,
+    weights_suffice,
 )
 from ..hosts import find_host
 from ..planning import resolve_auto
@@ -120,14 +121,14 @@ def run(args: argparse.Namespace) -> None:
     resolve_auto(cfg)
     if args.tta:
         use_tta(cfg)
-    if '://' in args.checkpoint:
-        build_runner(cfg).test()
-        return
-    checkpoint = read_checkpoint(args.checkpoint)
-    runner = build_runner(cfg)
-    model = unwrap_model(runner.model)
-    if args.tta:
-        model = model.module
-    check_weights(model, checkpoint, args.checkpoint)
-    del checkpoint
-    runner.test()
+    is_local = '://' not in args.checkpoint
+    weights = read_weights(args.checkpoint) if is_local else {}
+    with weights_suffice():
+        runner = build_runner(cfg)
+        model = unwrap_model(runner.model)
+        if args.tta:
+            model = model.module
+        if is_local:
+            check_weights(model, weights, args.checkpoint)
+        del weights
+        runner.test()

@@ -20,6 +20,7 @@ from ..engine import (
     check_resumed,
     empty_data_explained,
     use_safe_hooks,
+    weights_suffice,
 )
 from ..planning import resolve_auto
 from .arguments import add_shared
@@ -89,11 +90,12 @@ def run(args: argparse.Namespace) -> None:
     check_pretrained(cfg)
     check_resumed(cfg)
     resolve_auto(cfg)
-    runner = build_runner(cfg)
-    if is_replaced:
-        runner.logger.info(
-            'SafeCheckpointHook takes the place of CheckpointHook: '
-            'checkpoints are written whole, hold plain data and resume '
-            'exactly.'
-        )
-    runner.train()
+    with weights_suffice():
+        runner = build_runner(cfg)
+        if is_replaced:
+            runner.logger.info(
+                'SafeCheckpointHook takes the place of CheckpointHook: '
+                'checkpoints are written whole, hold plain data and resume '
+                'exactly.'
+            )
+        runner.train()

@@ -6,6 +6,8 @@ from .checkpointing import (
     check_weights,
     export_checkpoint,
     read_checkpoint,
+    read_weights,
+    weights_suffice,
 )
 from .checks import (
     check_batches,
@@ -65,8 +67,10 @@ __all__ = [
     'get_random_states',
     'prepare_model',
     'read_checkpoint',
+    'read_weights',
     'reconstruct',
     'set_random_states',
     'unwrap_model',
     'use_safe_hooks',
+    'weights_suffice',
 ]

@@ -28,7 +28,8 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
 
     Args:
         module (nn.Module): The model.
-        **kwargs: Further arguments of mmengine's wrapper.
+        **kwargs: Further arguments of mmengine's wrapper. Buffers are not
+            broadcast by default, as those of the Runner's are not.
     """
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
@@ -39,6 +40,7 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         )
         if not any(p.is_cuda for p in module.parameters()):
             kwargs.pop('device_ids', None)  # the Runner sets it, CPU or not
+        kwargs.setdefault('broadcast_buffers', False)  # as the Runner does
         super().__init__(module=module, **kwargs)
         self._self_reduced = self_reduced
         # DDP makes all processes start alike, but for what it ignores.

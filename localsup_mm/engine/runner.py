@@ -6,7 +6,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from .checkpointing import read_checkpoint
+from .checkpointing import read_checkpoint, read_weights
+from .model_wrapper import LocalDistributedDataParallel
 
 __all__ = ['build_runner', 'check_resumed', 'use_safe_hooks']
 
@@ -46,9 +47,13 @@ def check_resumed(cfg: Config) -> None:
         path = find_latest_checkpoint(cfg.work_dir)
     if path is None or '://' in path:
         return
-    checkpoint = read_checkpoint(path)
-    lacking = {'meta', 'message_hub', 'optimizer'} - checkpoint.keys()
-    if cfg.get('resume') and lacking:
+    if not cfg.get('resume'):
+        read_weights(path)
+        return
+    lacking = {'meta', 'message_hub', 'optimizer'} - read_checkpoint(
+        path
+    ).keys()
+    if lacking:
         raise ValueError(
             '`--resume` should go with a checkpoint of a training, but got '
             f'{path!r} without {sorted(lacking)}. To start from its weights '
@@ -60,7 +65,8 @@ def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config.
 
     Processes that torchrun started on CPUs are joined first, since mmengine
-    joins those of GPUs only.
+    joins those of GPUs only. A ``find_unused_parameters`` at the top of the
+    config is that of :class:`LocalDistributedDataParallel`, too.
 
     Args:
         cfg (Config): Config with ``work_dir`` and ``launcher``.
@@ -68,6 +74,14 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: It trains or tests.
     """
+    wrapper = cfg.get('model_wrapper_cfg')
+    if wrapper and wrapper.get('type') in (
+        'LocalDistributedDataParallel',
+        LocalDistributedDataParallel,
+    ):
+        # the Runner looks at it only where it chooses the wrapper itself
+        unused = cfg.get('find_unused_parameters', False)
+        wrapper.setdefault('find_unused_parameters', unused)
     is_joined = dist.is_available() and dist.is_initialized()
     if (
         cfg.get('launcher') == 'pytorch'

@@ -63,15 +63,14 @@ def localize(
     backbone = {}
     if with_cp:
         backbone[find_checkpoint_argument(workload.model.backbone)] = True
+    wrapper: dict = dict(type='LocalDistributedDataParallel')
+    if cfg.get('find_unused_parameters'):
+        wrapper.update(find_unused_parameters=True)
     changes = dict(
         local=local,
         backbone=backbone,
         optim_wrapper=_change_optim_wrapper(cfg, workload),
-        model_wrapper_cfg=_replace(
-            cfg,
-            'model_wrapper_cfg',
-            dict(type='LocalDistributedDataParallel'),
-        ),
+        model_wrapper_cfg=_replace(cfg, 'model_wrapper_cfg', wrapper),
         default_hooks=dict(
             checkpoint=dict(type='SafeCheckpointHook'),
             setup_check=dict(type='SetupCheckHook'),

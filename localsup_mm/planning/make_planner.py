@@ -73,14 +73,16 @@ def _keep_possible(
     names: tuple[str, ...],
     trace: BackboneTrace,
     copiers: Mapping[str, BlockCopier],
-    aux_nets: dict,
+    sizes: Sequence[dict],
 ) -> tuple[str, ...]:
     """Leave out boundaries where aux nets cannot copy what follows."""
-    parts = {k: v for k, v in aux_nets.items() if k != 'loss_weights'}
     possible = []
     for name in names:
         try:
-            LocalModule(trace.boundaries[name], **parts, copier=copiers[name])
+            for aux_nets in sizes:
+                parts = dict(aux_nets, copier=copiers[name])
+                parts.pop('loss_weights', None)
+                LocalModule(trace.boundaries[name], **parts)
         except BoundaryError as error:
             last = error
             continue

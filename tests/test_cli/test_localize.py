@@ -309,13 +309,16 @@ def test_inherited_settings_are_replaced(tmp_path):
     base.write_text(
         f"_base_ = ['{ROOT}/configs/e2e/resnet32_cifar10.py']\n"
         "model_wrapper_cfg = dict(type='Other', auto_wrap_policy='a')\n"
+        'find_unused_parameters = True\n'
         "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
         "custom_imports = dict(imports='localsup_mm.models.backbones')\n"
     )
     words = ['--num-local-modules', '2', '--batch', '2', '-o', str(out)]
     run_localsup('localize', str(base), *words, '--step-each-module')
     cfg = Config.fromfile(out)
-    assert cfg.model_wrapper_cfg == dict(type='LocalDistributedDataParallel')
+    assert cfg.model_wrapper_cfg == dict(
+        type='LocalDistributedDataParallel', find_unused_parameters=True
+    )
     assert cfg.optim_wrapper.type == 'LocalAmpOptimWrapper'
     assert cfg.optim_wrapper.dtype == 'bfloat16'
     assert cfg.optim_wrapper.loss_scale == dict(enabled=False)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from commands import run_localsup
 from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from processes import (
     ROOT,
@@ -314,6 +315,22 @@ def test_checkpoint_of_another_network(trained, make_config, tmp_path):
         'model.auxiliary_head.in_channels=128',
     )
     assert f"'{path}' with no or another" in output
+
+
+def test_published_checkpoint_with_a_log(trained, tmp_path):
+    """Host's own checkpoints hold classes; weights are all that is wanted."""
+    config, work_dir, _ = trained
+    checkpoint = torch.load(work_dir / 'iter_8.pth')
+    checkpoint['message_hub'] = HistoryBuffer([1.0], [1])
+    path = tmp_path / 'published.pth'
+    torch.save(checkpoint, path)
+    options = ('--cfg-options', f'load_from={path}', 'train_cfg.max_iters=1')
+    run_localsup('train', config, '--work-dir', tmp_path / 'new', *options)
+    run_localsup('test', config, path, '--work-dir', tmp_path / 'test')
+    output = find_refusal(
+        'train', config, '--work-dir', tmp_path, '--resume', path
+    )
+    assert f"{path}', which was refused" in output
 
 
 def test_resume_from_weights_only(trained, tmp_path):

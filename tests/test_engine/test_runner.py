@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import FlexibleRunner
+from mmengine.runner import FlexibleRunner, Runner
 from toy_runner import make_runner
 
-from localsup_mm.engine import check_resumed, use_safe_hooks
+from localsup_mm.engine import build_runner, check_resumed, use_safe_hooks
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,17 @@ def test_flexible_runner(tmp_path):
         loss = runner.message_hub.get_scalar(f'train/local_{k}.loss')
         assert math.isfinite(loss.current())
     assert (tmp_path / 'iter_4.pth').is_file()
+
+
+@pytest.mark.parametrize('kind', ['LocalDistributedDataParallel', None])
+@pytest.mark.parametrize('unused', [True, False, None])
+def test_find_unused_parameters_reaches_our_wrapper(monkeypatch, kind, unused):
+    """The Runner reads it only where it chooses the wrapper itself."""
+    cfg = Config(dict(model_wrapper_cfg=dict(type=kind or 'Another')))
+    if unused is not None:
+        cfg.find_unused_parameters = unused
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: cfg)
+    wrapper = build_runner(cfg).model_wrapper_cfg
+    assert wrapper.get('find_unused_parameters', False) == bool(
+        kind and unused
+    )

@@ -2,7 +2,8 @@
 
 from .check_weights import check_weights
 from .export_checkpoint import export_checkpoint, strip_checkpoint
-from .read_checkpoint import read_checkpoint
+from .load_inert import weights_suffice
+from .read_checkpoint import read_checkpoint, read_weights
 from .safe_checkpoint_hook import AtomicLocalBackend, SafeCheckpointHook
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     'check_weights',
     'export_checkpoint',
     'read_checkpoint',
+    'read_weights',
     'strip_checkpoint',
+    'weights_suffice',
 ]

@@ -16,7 +16,7 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
 
     Args:
         model (nn.Module): The bare model.
-        checkpoint (dict): The result of :func:`read_checkpoint`.
+        checkpoint (dict): The result of :func:`read_weights`.
         path (str): Its file, for the message.
 
     Raises:

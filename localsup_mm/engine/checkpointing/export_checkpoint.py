@@ -6,10 +6,10 @@ encoders of ContSup are kept as well, which are part of the network.
 """
 
 import hashlib
-import os
 import os.path as osp
 from collections import OrderedDict
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ...supervision.state_dict_keys import is_aux_net
 from ...upstream import copy_layer_versions
-from .read_checkpoint import read_checkpoint
+from .read_checkpoint import read_weights
+from .write_whole import write_whole
 
 __all__ = ['export_checkpoint', 'strip_checkpoint']
 
@@ -49,26 +50,18 @@ def export_checkpoint(
     _check_differs(src, dst)
     if not add_sha and not overwrite:
         _check_is_new(dst)
-    exported, num_dropped = strip_checkpoint(read_checkpoint(src), src)
-    os.makedirs(osp.dirname(dst) or '.', exist_ok=True)
-    partial_path = f'{dst}.partial'
-    try:
-        # To an open file: given a name, torch would write it into the file,
-        # and so into the sha256.
-        with open(partial_path, 'wb') as file:
-            torch.save(exported, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if add_sha:
-            root, extension = osp.splitext(dst)
-            dst = f'{root}-{_hash_file(partial_path)[:8]}{extension}'
-            _check_differs(src, dst)
-            if not overwrite:
-                _check_is_new(dst)
-        os.replace(partial_path, dst)
-    finally:
-        if osp.exists(partial_path):
-            os.remove(partial_path)
+    exported, num_dropped = strip_checkpoint(read_weights(src), src)
+    # to a buffer: given a name, torch would write it into the file
+    buffer = BytesIO()
+    torch.save(exported, buffer)
+    data = buffer.getvalue()
+    if add_sha:
+        root, extension = osp.splitext(dst)
+        dst = f'{root}-{hashlib.sha256(data).hexdigest()[:8]}{extension}'
+        _check_differs(src, dst)
+        if not overwrite:
+            _check_is_new(dst)
+    write_whole(dst, data)
     return dst, num_dropped
 
 
@@ -78,7 +71,7 @@ def strip_checkpoint(
     """Keep meta data and network; drop everything else.
 
     Args:
-        checkpoint (dict[str, Any]): A checkpoint of the Runner.
+        checkpoint (dict[str, Any]): The result of :func:`read_weights`.
         src (str): Its file, for messages.
 
     Returns:
@@ -128,11 +121,3 @@ def _check_is_new(dst: str) -> None:
             f'`dst` should not exist yet, but got {dst!r}. Add --force to '
             'overwrite it.'
         )
-
-
-def _hash_file(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -3,11 +3,14 @@
 import os.path as osp
 import pickle
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-__all__ = ['read_checkpoint']
+from .load_inert import load_inert
+
+__all__ = ['read_checkpoint', 'read_weights']
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -24,13 +27,35 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         ValueError: If it is truncated, no checkpoint, or holds more than
             tensors and plain data.
     """
+    return _read(path, torch.load)
+
+
+def read_weights(path: str) -> dict[str, Any]:
+    """Read the weights of a checkpoint, and what else is plain data.
+
+    Args:
+        path (str): A file on this machine.
+
+    Returns:
+        dict[str, Any]: Its content, without what :func:`read_checkpoint`
+        would refuse it for.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is truncated, no checkpoint, or its weights are
+            more than tensors.
+    """
+    return _read(path, load_inert)
+
+
+def _read(path: str, load: Callable) -> dict[str, Any]:
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'`checkpoint` should be an existing file, but got {path!r}. '
             'See the work_dir of the training for its iter_*.pth.'
         )
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        checkpoint = load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         reason = re.search(
             r'(?i)unsupported (global|class).*?(?=\.\s|\n|$)', str(error)
@@ -47,6 +72,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             "'SafeCheckpointHook')) to write plain data."
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
+        if 'TORCH_FORCE' in str(error):  # two variables contradict each other
+            raise
         raise ValueError(
             '`checkpoint` should be a whole checkpoint, but got '
             f'{path!r}, which cannot be read ({_first_line(error)}). It is '

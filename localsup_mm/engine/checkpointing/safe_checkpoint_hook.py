@@ -1,8 +1,7 @@
 """Checkpoints that survive a crash and resume exactly."""
 
 import os
-from collections.abc import Iterator
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 from mmengine.dist import (
     all_gather_object,
@@ -16,9 +15,13 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ...upstream import skips_seen_batches
+from ...upstream import draw_batches_by
 from ..random_states import get_random_states, set_random_states
+from .endless_batches import EndlessBatches
 from .plain_data import to_plain
+from .resumable_data import ResumableLoader, make_resumable
+from .resume_data import resume_data
+from .write_whole import write_whole
 
 __all__ = ['AtomicLocalBackend', 'SafeCheckpointHook']
 
@@ -37,11 +40,7 @@ class AtomicLocalBackend(LocalBackend):
             obj (bytes): The content of the file.
             filepath (str | os.PathLike): Its path.
         """
-        partial_path = f'{filepath}.partial'
-        super().put(obj, partial_path)
-        with open(partial_path, 'rb') as file:
-            os.fsync(file.fileno())
-        os.replace(partial_path, filepath)
+        write_whole(filepath, obj)
 
 
 @HOOKS.register_module()
@@ -53,8 +52,9 @@ class SafeCheckpointHook(CheckpointHook):
     - It holds plain data only, so that ``torch.load(weights_only=True)``,
       the default since torch 2.6, takes it; mmengine 0.10.7 cannot resume
       its own there. Nothing in it is ever executed.
-    - It holds the random states, and the data already seen is skipped with
-      the state they had: a resumed run continues as if never interrupted.
+    - It holds the random states, also of the workers that load data, and
+      the place in the data. A resumed run continues as if never interrupted,
+      and reads no image again.
 
     Args:
         backend_args (dict, optional): Arguments of mmengine's file backend.
@@ -69,6 +69,7 @@ class SafeCheckpointHook(CheckpointHook):
         if backend_args is None:
             backend_args = dict(backend='atomic_local')
         super().__init__(*args, backend_args=backend_args, **kwargs)
+        draw_batches_by(EndlessBatches)
         self._saved_states: Optional[list] = None
         self._resumed_states: Optional[dict] = None
         self._states_before_val: Optional[dict] = None
@@ -83,6 +84,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn the plain data back; a host's own checkpoint is kept."""
+        # mmengine would run it to count its GPUs
+        checkpoint.get('meta', {}).pop('config', None)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for key, value in scalars.items():
             if isinstance(value, dict):
@@ -92,24 +95,12 @@ class SafeCheckpointHook(CheckpointHook):
             self._resumed_states = states[get_rank()]
 
     def before_train(self, runner: Runner) -> None:
-        """Give a resumed run its random states back."""
+        """Let a resumed run go on where it was interrupted."""
         super().before_train(runner)
         states, self._resumed_states = self._resumed_states, None
-        if states is None or runner.iter == 0:
-            return
-        loop = runner.train_loop
-        if hasattr(loop, 'dataloader_iterator'):
-            seen = runner.iter
-            if not skips_seen_batches():
-                for _ in range(seen):
-                    next(loop.dataloader_iterator)
-                seen = 0
-            # otherwise the loop draws the data it has seen first
-            loop.dataloader_iterator = _RestoringIterator(
-                loop.dataloader_iterator, seen, states
-            )
-        else:
-            set_random_states(states)
+        make_resumable(runner.train_dataloader)
+        if runner.iter > 0:
+            resume_data(runner.train_loop, states)
 
     def before_val(self, runner: Runner) -> None:
         """Note the random states, from which a validation draws too."""
@@ -128,7 +119,10 @@ class SafeCheckpointHook(CheckpointHook):
     ) -> None:
         """Save first, then remove what is too old."""
         # here, and not where the main process alone saves
-        self._saved_states = all_gather_object(get_random_states())
+        states, loader = get_random_states(), runner.train_dataloader
+        if isinstance(loader, ResumableLoader):
+            states['data'] = loader.find_place()
+        self._saved_states = all_gather_object(states)
         keep, self.max_keep_ckpts = self.max_keep_ckpts, -1
         try:
             if keep > 0 and (
@@ -152,21 +146,3 @@ class SafeCheckpointHook(CheckpointHook):
             )
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
-
-
-class _RestoringIterator:
-    """A data iterator that restores random states after some batches."""
-
-    def __init__(self, iterator: Iterator, batches: int, states: dict) -> None:
-        self._iterator = iterator
-        self._batches = batches
-        self._states = states
-
-    def __iter__(self) -> Iterator:
-        return self
-
-    def __next__(self) -> Any:
-        if self._batches == 0:
-            set_random_states(self._states)
-        self._batches -= 1
-        return next(self._iterator)

@@ -1,5 +1,7 @@
 """Checkpoints that a real Runner writes."""
 
+import errno
+import fcntl
 import os
 
 import pytest
@@ -36,6 +38,53 @@ def test_atomic_backend_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         backend.put(b'new', str(path))
     assert path.read_bytes() == b'old'
+
+
+def sync_as_windows(descriptor):
+    """It is refused unless the file is open for writing."""
+    mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+    if mode == os.O_RDONLY:
+        raise OSError(errno.EBADF, 'Bad file descriptor')
+
+
+def refuse(descriptor):
+    raise OSError(errno.EINVAL, 'Invalid argument')
+
+
+@pytest.mark.parametrize('fsync', [sync_as_windows, refuse])
+def test_where_fsync_is_refused_files_are_written(
+    tmp_path, monkeypatch, fsync
+):
+    monkeypatch.setattr(os, 'fsync', fsync)
+    path = tmp_path / 'new' / 'a.pth'
+    AtomicLocalBackend().put(b'new', str(path))
+    assert path.read_bytes() == b'new'
+
+
+def test_what_did_not_arrive_is_an_error(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    path = tmp_path / 'a.pth'
+    path.write_bytes(b'old')
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(OSError, match='Input/output'):
+        AtomicLocalBackend().put(b'new', str(path))
+    assert path.read_bytes() == b'old'
+    assert [p.name for p in tmp_path.iterdir()] == ['a.pth']
+
+
+def test_a_config_in_a_checkpoint_is_not_run(tmp_path):
+    """mmengine runs one, to count its GPUs."""
+    make_runner(tmp_path, max_iters=1).train()
+    path = str(tmp_path / 'iter_1.pth')
+    checkpoint = torch.load(path, weights_only=True)
+    trace = tmp_path / 'trace'
+    checkpoint['meta']['config'] = f"import os\nos.mkdir('{trace}')"
+    torch.save(checkpoint, path)
+    runner = make_runner(tmp_path, max_iters=2, load_from=path, resume=True)
+    runner.train()
+    assert not trace.exists()
 
 
 def test_what_is_not_plain_is_left_out(tmp_path):
