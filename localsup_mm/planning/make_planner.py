@@ -58,7 +58,7 @@ def make_planner(
         )
         for i, name in enumerate(names)
     }
-    names = _keep_possible(names, trace, copiers, sizes[-1])
+    names = _keep_possible(names, trace, copiers, sizes)
     profile = profile_step(workload, trace, names)
     chosen, memory_model = choose_aux_nets(
         workload,
