@@ -41,6 +41,14 @@ HOST_CONFIGS = [
     ('mmpretrain::densenet/densenet121_4xb256_in1k', 'greedy', 64),
     ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'infopro', 224),
     ('mmpretrain::regnet/regnetx-400mf_8xb128_in1k', 'dgl', 64),
+    pytest.param(
+        'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024',
+        'auglocal',
+        64,
+        marks=pytest.mark.slow,
+    ),
+    ('mmdet::retinanet/retinanet_r18_fpn_1x_coco', 'man', 128),
+    ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'auglocal', 224),
     # of 500 MB
     pytest.param(
         'mmpretrain::vgg/vgg11bn_8xb32_in1k',
@@ -134,7 +142,9 @@ def test_config_of_a_host(name, method, size, tmp_path):
     aux_nets = [n for n in changed if 'local_supervision' in n]
     assert any('aux_head' in n for n in aux_nets)
     assert any('decoder' in n for n in aux_nets) == (method == 'infopro')
-    assert [n for n in aux_nets if not changed[n]] == []
+    # a moving average changes by less than what rounding leaves
+    learning = [n for n in aux_nets if '.average.' not in n]
+    assert [n for n in learning if not changed[n]] == []
 
 
 def test_written_config_is_trained_by_its_command(make_config, tmp_path):
