@@ -44,6 +44,10 @@ from .supervision import (  # noqa: E402
     lend_step,
     supervise_locally,
 )
+from .supervision import (  # noqa: E402
+    # by its name in a config
+    build_local_backbone as LocalBackbone,
+)
 from .tracing import trace_backbone  # noqa: E402
 
 let_configs_inherit_ours()
@@ -51,6 +55,7 @@ let_configs_inherit_ours()
 __all__ = [
     'BoundaryError',
     'LocalAmpOptimWrapper',
+    'LocalBackbone',
     'LocalOptimWrapper',
     'LocalStep',
     'SetupError',

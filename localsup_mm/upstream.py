@@ -53,11 +53,13 @@ __all__ = [
     'copy_layer_versions',
     'dispatch_modes_disabled',
     'find_accumulative_counts',
+    'find_config_dict',
     'find_storage_key',
     'find_version',
     'initialized_by_a_parent',
     'inner_count_kept',
     'is_in_backward',
+    'is_lazy_config',
     'leave_out_of_ddp',
     'let_configs_inherit',
     'set_scale_update',
@@ -109,6 +111,11 @@ def is_in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
+def is_lazy_config(path: str) -> bool:
+    """Tell whether a config is of mmengine's newer kind, with imports."""
+    return Config._is_lazy_import(path)
+
+
 def find_storage_key(tensor: Tensor) -> int:
     """Return a number that all tensors on the same storage share."""
     return tensor.untyped_storage()._cdata
@@ -136,6 +143,11 @@ def leave_out_of_ddp(model: nn.Module, names: Collection[str]) -> None:
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
         model, list(names)
     )
+
+
+def find_config_dict(cfg: Config) -> dict:
+    """Return the dict of a config, in which imports are not yet done."""
+    return cfg._cfg_dict
 
 
 def find_accumulative_counts(wrapper: OptimWrapper) -> int:

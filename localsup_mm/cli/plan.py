@@ -56,7 +56,7 @@ def _plan(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     workload = read_workload_arguments(cfg, args)
     print(f'input {tuple(workload.input_shape)}', flush=True)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         planner = make_planner(
             workload,
             find_aux_nets(cfg, workload.input_shape[2:]),

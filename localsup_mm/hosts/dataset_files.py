@@ -6,24 +6,9 @@ from typing import Optional
 
 from mmengine.registry import DATASETS
 
-__all__ = ['check_files', 'check_folders', 'find_dataset_class']
+from .part_type import find_class
 
-
-def find_dataset_class(dataset: dict, scope: Optional[str]) -> Optional[type]:
-    """Find the class of a data set.
-
-    Args:
-        dataset (dict): Its config.
-        scope (str, optional): The registry in which its type is looked up.
-
-    Returns:
-        type: The class; None if the registry does not know it.
-    """
-    cls = dataset.get('type')
-    if isinstance(cls, str):
-        with DATASETS.switch_scope_and_registry(scope) as registry:
-            cls = registry.get(cls)
-    return cls
+__all__ = ['check_files', 'check_folders']
 
 
 def check_files(dataset: dict, loader: str, scope: Optional[str]) -> None:
@@ -38,7 +23,7 @@ def check_files(dataset: dict, loader: str, scope: Optional[str]) -> None:
     Raises:
         FileNotFoundError: If a folder is missing.
     """
-    cls = find_dataset_class(dataset, scope)
+    cls = find_class(dataset, DATASETS, scope)
     parameters = inspect.signature(cls).parameters if cls else {}
     if 'download' in parameters:
         default = parameters['download'].default

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 from mmengine.structures import InstanceData, PixelData
 
 from .aux_nets import make_decoder
-from .dataset_files import check_folders, find_dataset_class
+from .dataset_files import check_folders
 from .host import Host
 from .image_size import find_transforms
 from .known_hosts import register_host
 from .metainfo import make_metainfo
+from .part_type import find_class
 
 __all__ = ['MMDetection', 'find_annotations']
 
@@ -117,7 +119,7 @@ class MMDetection(Host):
                 f'`{loader}.dataset.ann_file` should be a file, but got '
                 f'{path!r}. {_COCO}'
             )
-        cls: Any = find_dataset_class(dataset, self.scope)
+        cls: Any = find_class(dataset, DATASETS, self.scope)
         # who names the classes himself means to leave the others out
         chosen = (dataset.get('metainfo') or {}).get('classes')
         classes = chosen or cls.METAINFO['classes']

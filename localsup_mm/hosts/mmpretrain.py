@@ -8,12 +8,12 @@ from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import DATASETS, MODELS
 
 from .aux_nets import make_decoder, narrow
-from .dataset_files import find_dataset_class
 from .host import Host
 from .known_hosts import register_host
+from .part_type import find_class
 
 __all__ = ['MMPretrain']
 
@@ -97,7 +97,7 @@ class MMPretrain(Host):
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Name a corrupt file, which CIFAR would download again."""
-        cls = find_dataset_class(dataset, self.scope)
+        cls = find_class(dataset, DATASETS, self.scope)
         folder: Any = getattr(cls, 'base_folder', None)
         files = [
             *getattr(cls, 'train_list', []),
@@ -131,6 +131,5 @@ def _has_several_labels(cfg: Config) -> bool:
     head = cfg.model.get('head')
     if not head:
         return False
-    with MODELS.switch_scope_and_registry('mmpretrain') as registry:
-        kind = registry.get(head.type)
+    kind = find_class(head, MODELS, 'mmpretrain')
     return any('MultiLabel' in cls.__name__ for cls in kind.__mro__)

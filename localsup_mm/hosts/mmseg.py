@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import METRICS
 from mmengine.structures import PixelData
 from mmengine.utils import scandir
 from torch import nn
@@ -15,6 +16,7 @@ from .dataset_files import check_folders
 from .host import Host
 from .known_hosts import register_host
 from .metainfo import make_metainfo
+from .part_type import find_class
 
 __all__ = ['MMSegmentation']
 
@@ -106,10 +108,12 @@ class MMSegmentation(Host):
 
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let the metric of a test save its label maps, in a folder."""
+        from mmseg.evaluation import IoUMetric
+
         evaluator = cfg.test_evaluator
         if (
             isinstance(evaluator, dict)
-            and evaluator.get('type') == 'IoUMetric'
+            and find_class(evaluator, METRICS, self.scope) is IoUMetric
         ):
             evaluator.update(output_dir=out, keep_results=True)
         else:
