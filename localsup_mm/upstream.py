@@ -44,6 +44,7 @@ from torch.utils._pytree import (
 
 __all__ = [
     'ATTENTION_ON_CPU',
+    'UNSAFE_VIEW',
     'BatchNorm',
     'FakeCopyMode',
     'FakeTensor',
@@ -73,6 +74,8 @@ __all__ = [
 
 
 _aten = torch.ops.aten
+# a view that claims to be a new tensor
+UNSAFE_VIEW = _aten._unsafe_view
 # attention on a CPU, by the op of a GPU that computes the same
 ATTENTION_ON_CPU = {
     _aten._scaled_dot_product_flash_attention_for_cpu: (

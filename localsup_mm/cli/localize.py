@@ -25,8 +25,8 @@ from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
     check_memory_budget,
-    hide_warnings,
     read_workload_arguments,
+    showing_progress,
 )
 
 __all__ = ['add_arguments', 'run']
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     """
     check_out(args.out, args.config)
     check_memory_budget(args)
-    with hide_warnings():
+    with showing_progress():
         _localize(args)
 
 

@@ -20,8 +20,8 @@ from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
     check_memory_budget,
-    hide_warnings,
     read_workload_arguments,
+    showing_progress,
 )
 
 __all__ = ['add_arguments', 'run']
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
         args (argparse.Namespace): The command line.
     """
     check_memory_budget(args)
-    with hide_warnings():
+    with showing_progress():
         _plan(args)
 
 

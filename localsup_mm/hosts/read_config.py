@@ -99,11 +99,15 @@ def read_training(path: str) -> Config:
     cfg = read_config(path)
     # its custom_imports, which may add a host, are done by now
     find_host(cfg)
-    if 'backbone' not in cfg.get('model', {}) or 'optim_wrapper' not in cfg:
+    model = cfg.get('model') or {}
+    if 'backbone' not in model or 'optim_wrapper' not in cfg:
+        found = f'a model of {sorted(model)}' if model else 'no model'
+        if 'optim_wrapper' not in cfg:
+            found = f'{found} and no optim_wrapper'
         raise ValueError(
             '`config` should have model.backbone and optim_wrapper, but got '
-            f'{path!r} with {sorted(cfg.keys())}. Choose the config of a '
-            'training, e.g. one below configs/infopro.'
+            f'{found} in {path!r}. Choose the config of a training, e.g. one '
+            'below configs/infopro.'
         )
     return cfg
 

@@ -1,5 +1,6 @@
 """Making a planner for one network."""
 
+import logging
 from collections.abc import Sequence
 from typing import Optional, Union
 
@@ -11,6 +12,8 @@ from .planner import Planner
 from .step_recorder import profile_step
 
 __all__ = ['make_planner']
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def make_planner(
@@ -43,8 +46,10 @@ def make_planner(
         BoundaryError: If the backbone cannot be cut.
     """
     backbone = workload.model.backbone
+    _LOGGER.info('tracing the backbone')
     trace = trace_backbone(backbone, trace_size)
     names = find_candidates(backbone, trace)
+    _LOGGER.info(f'end to end, with {len(names)} places to cut')
     profile = profile_step(workload, trace, names)
     sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
     chosen, memory_model = choose_aux_nets(

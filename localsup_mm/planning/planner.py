@@ -1,6 +1,7 @@
 """The best boundaries for a memory budget or a number of local modules."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Optional, Union
@@ -18,6 +19,8 @@ from .search import TIE, Choice, find_choices, keep_lowest
 from .stretches import StepProfile
 
 __all__ = ['Planner']
+
+_LOGGER = logging.getLogger(__name__)
 
 # Predicted peaks are so near to measured ones, as a fraction.
 _TOLERANCE = 0.02
@@ -120,6 +123,7 @@ class Planner:
         profile = self.profile
         if not boundaries:
             return Plan((), (profile.peak,), profile.peak, 0.0)
+        _LOGGER.info(f'a plan of {len(boundaries) + 1} local modules')
         cost = self._measure(boundaries)
         return Plan(
             tuple(boundaries),
