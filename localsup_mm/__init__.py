@@ -47,6 +47,10 @@ from .supervision import (  # noqa: E402
     lend_step,
     supervise_locally,
 )
+from .supervision import (  # noqa: E402
+    # by its name in a config
+    build_local_backbone as LocalBackbone,
+)
 from .tracing import trace_backbone  # noqa: E402
 
 let_configs_inherit_ours()
@@ -55,6 +59,7 @@ let_configs_inherit_any_mmseg()
 __all__ = [
     'BoundaryError',
     'LocalAmpOptimWrapper',
+    'LocalBackbone',
     'LocalOptimWrapper',
     'LocalStep',
     'SetupError',

@@ -47,6 +47,7 @@ from torch.utils._pytree import (
 
 __all__ = [
     'ATTENTION_ON_CPU',
+    'UNSAFE_VIEW',
     'BatchNorm',
     'FakeCopyMode',
     'FakeTensor',
@@ -58,11 +59,13 @@ __all__ = [
     'dispatch_modes_disabled',
     'draw_batches_by',
     'find_accumulative_counts',
+    'find_config_dict',
     'find_storage_key',
     'find_version',
     'initialized_by_a_parent',
     'inner_count_kept',
     'is_in_backward',
+    'is_lazy_config',
     'leave_out_of_ddp',
     'let_configs_inherit',
     'not_compiled',
@@ -77,6 +80,8 @@ __all__ = [
 
 
 _aten = torch.ops.aten
+# a view that claims to be a new tensor
+UNSAFE_VIEW = _aten._unsafe_view
 # attention on a CPU, by the op of a GPU that computes the same
 ATTENTION_ON_CPU = {
     _aten._scaled_dot_product_flash_attention_for_cpu: (
@@ -115,6 +120,11 @@ def is_in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
+def is_lazy_config(path: str) -> bool:
+    """Tell whether a config is of mmengine's newer kind, with imports."""
+    return Config._is_lazy_import(path)
+
+
 def find_storage_key(tensor: Tensor) -> int:
     """Return a number that all tensors on the same storage share."""
     return tensor.untyped_storage()._cdata
@@ -142,6 +152,11 @@ def leave_out_of_ddp(model: nn.Module, names: Collection[str]) -> None:
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
         model, list(names)
     )
+
+
+def find_config_dict(cfg: Config) -> dict:
+    """Return the dict of a config, in which imports are not yet done."""
+    return cfg._cfg_dict
 
 
 def find_accumulative_counts(wrapper: OptimWrapper) -> int:

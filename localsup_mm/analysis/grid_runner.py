@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Optional
 
 from mmengine.config import Config, DictAction
 
+from ..hosts import find_host, make_inheritable
 from .cell_record import (
     find_schedule,
     read_curve,
@@ -64,7 +66,9 @@ class GridRunner:
         Returns:
             Config: The config with schedule, overrides and seed merged.
         """
-        cfg = Config.fromstring(self._make_text(cell), '.py')
+        with TemporaryDirectory() as folder:
+            text = self._make_text(cell, Path(folder))
+            cfg = Config.fromstring(text, '.py')
         cfg.merge_from_dict(self._find_overrides(cell))
         return cfg
 
@@ -140,7 +144,7 @@ class GridRunner:
             overrides={**cell.overrides, **self.overrides},
             seed=cell.seed,
             schedule=find_schedule(cfg),
-            versions=find_versions(cfg.default_scope),
+            versions=find_versions(find_host(cfg).scope),
             seconds=0.0,
             finished=False,
         )
@@ -167,11 +171,10 @@ class GridRunner:
         seed = {'randomness.seed': cell.seed}
         return {**cell.overrides, **self.overrides, **seed}
 
-    def _make_text(self, cell: Cell) -> str:
+    def _make_text(self, cell: Cell, folder: Path) -> str:
         """Write a config of a cell: its file, then the schedule."""
-        config = cell.config
-        if '::' not in config:
-            config = str(Path(config).absolute())
+        copy = str(folder / f'{cell.name}_base.py')
+        config = make_inheritable(cell.config, copy)
         text = f'_base_ = [{config!r}]\n'
         if self.schedule is not None:
             text += Path(self.schedule).read_text()
@@ -179,7 +182,7 @@ class GridRunner:
 
     def _run_process(self, cell: Cell, run: Path) -> None:
         config = run / f'{cell.name}.py'
-        config.write_text(self._make_text(cell))
+        config.write_text(self._make_text(cell, run))
         words = [str(config), '--work-dir', str(run), '--resume']
         words += ['--cfg-options', *_to_words(self._find_overrides(cell))]
         log = run / 'train.log'

@@ -187,7 +187,9 @@ def build_model(method: Method) -> nn.Module:
     Returns:
         nn.Module: The model, on the CPU and in training mode.
     """
-    init_default_scope(method.cfg.default_scope)
+    scope = method.cfg.get('default_scope')
+    if scope is not None:
+        init_default_scope(scope)
     return build_host_model(method.cfg, method.with_cp).train()
 
 

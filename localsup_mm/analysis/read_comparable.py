@@ -3,7 +3,6 @@
 from typing import Optional
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from ..hosts import read_training
 from ..planning import resolve_auto
@@ -48,7 +47,6 @@ def prepare_config(
         size (tuple[int, int], optional): H and W of the images, in pixels.
             Defaults to None: that of the config.
     """
-    init_default_scope(cfg.default_scope)
     drop_pretrained(cfg.model)
     resolve_auto(cfg)
     if 'data_preprocessor' in cfg:

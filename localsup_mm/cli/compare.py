@@ -22,6 +22,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from ..analysis import (
@@ -39,7 +40,7 @@ from ..analysis import (
     predict_all,
     read_comparable,
 )
-from ..hosts import find_checkpointing_layers, find_host
+from ..hosts import find_checkpointing_layers, find_host, name_type
 from ..hosts.activation_checkpointing import CHECKPOINT_FLAGS
 from ..tracing import find_image_channels
 from .arguments import add_shared, read_size
@@ -189,14 +190,14 @@ def _describe(
         precision='AMP' if amp else 'float32',
         device=device,
         memory=memory,
-        optimizer=cfgs[0].optim_wrapper.optimizer.type,
+        optimizer=name_type(cfgs[0].optim_wrapper.optimizer, OPTIMIZERS),
         step_each_module=any(
             cfg.optim_wrapper.get('step_each_module') for cfg in cfgs
         ),
         num_threads=torch.get_num_threads(),
         num_rounds=args.rounds,
         machine=name_machine(device),
-        versions=find_versions(cfgs[0].default_scope),
+        versions=find_versions(find_host(cfgs[0]).scope),
     )
 
 

@@ -3,7 +3,8 @@
 The written config inherits from the given one; `localsup train` trains it.
 Boundaries come from the planner, aux nets are cheap ones for the host's task;
 both stand in it and can be edited. --batch, --amp, --with-cp and
---step-each-module are written into it, too; --size is not.
+--step-each-module are written into it, too; --size is not. Beside it goes a
+copy of a config with read_base(), which nothing can inherit from otherwise.
 
 example:
   localsup localize mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \\
@@ -24,8 +25,8 @@ from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
     check_memory_budget,
-    hide_warnings,
     read_workload_arguments,
+    showing_progress,
 )
 
 __all__ = ['add_arguments', 'run']
@@ -55,9 +56,9 @@ def run(args: argparse.Namespace) -> None:
     Args:
         args (argparse.Namespace): The command line.
     """
-    check_out(args.out)
+    check_out(args.out, args.config)
     check_memory_budget(args)
-    with hide_warnings():
+    with showing_progress():
         _localize(args)
 
 

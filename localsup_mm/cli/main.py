@@ -17,7 +17,13 @@ from typing import Any, Optional
 
 from ..version import __version__
 
-__all__ = ['COMMANDS', 'main', 'make_parser', 'run_command']
+__all__ = [
+    'COMMANDS',
+    'is_refusal',
+    'main',
+    'make_parser',
+    'run_command',
+]
 
 COMMANDS = {
     'train': 'Train a model, by local modules or end to end.',
@@ -52,7 +58,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         run_command(sys.argv[1:] if argv is None else argv)
     except _EXPECTED as error:
-        if os.environ.get(_VARIABLE) or not _is_refusal(error):
+        if os.environ.get(_VARIABLE) or not is_refusal(error):
             raise
         sys.exit(f'{error}\n({_VARIABLE}=1 shows where this was raised.)')
 
@@ -123,7 +129,7 @@ def _import_command(name: str) -> Any:
     return import_module(f'{__package__}.{name}')
 
 
-def _is_refusal(error: Exception) -> bool:
+def is_refusal(error: Exception) -> bool:
     """Tell whether a ``raise`` statement of the package raised an error.
 
     Errors of what it calls, and slips of its own, are no refusals.

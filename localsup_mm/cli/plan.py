@@ -20,8 +20,8 @@ from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
     check_memory_budget,
-    hide_warnings,
     read_workload_arguments,
+    showing_progress,
 )
 
 __all__ = ['add_arguments', 'run']
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
         args (argparse.Namespace): The command line.
     """
     check_memory_budget(args)
-    with hide_warnings():
+    with showing_progress():
         _plan(args)
 
 
@@ -56,7 +56,7 @@ def _plan(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     workload = read_workload_arguments(cfg, args)
     print(f'input {tuple(workload.input_shape)}', flush=True)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         planner = make_planner(
             workload,
             find_aux_nets(cfg, workload.input_shape[2:]),

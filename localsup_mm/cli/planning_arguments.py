@@ -1,6 +1,7 @@
 """The arguments of commands that plan: a goal, and one training step."""
 
 import argparse
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from .arguments import add_shared, read_size
 __all__ = [
     'add_planning_arguments',
     'check_memory_budget',
-    'hide_warnings',
     'read_workload_arguments',
+    'showing_progress',
 ]
 
 _GOAL = ('--num-local-modules', '--memory-budget', '--lowest')
@@ -40,11 +41,26 @@ def add_planning_arguments(
 
 
 @contextmanager
-def hide_warnings() -> Iterator[None]:
-    """Hide the hosts' warnings about settings that planning does not use."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        yield
+def showing_progress() -> Iterator[None]:
+    """Show what the planner counts, on stderr, but no warnings of hosts.
+
+    They are about settings that planning does not use.
+
+    Yields:
+        None: While it plans.
+    """
+    logger = logging.getLogger('localsup_mm.planning')
+    level, handler = logger.level, logging.StreamHandler()
+    handler.setFormatter(logging.Formatter('... %(message)s'))
+    logger.addHandler(handler)
+    logger.setLevel('INFO')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def check_memory_budget(args: argparse.Namespace) -> None:

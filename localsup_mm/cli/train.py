@@ -11,6 +11,7 @@ example:
 import argparse
 
 from mmengine.config import Config
+from mmengine.registry import OPTIM_WRAPPERS
 
 from ..engine import (
     AMP_FORMS,
@@ -22,6 +23,7 @@ from ..engine import (
     use_safe_hooks,
     weights_suffice,
 )
+from ..hosts import name_type
 from ..planning import resolve_auto
 from .arguments import add_shared
 from .run_arguments import add_run_arguments, read_run_config
@@ -55,7 +57,7 @@ def merge_arguments(cfg: Config, args: argparse.Namespace) -> None:
         ValueError: If an argument does not fit the config.
     """
     if args.amp:
-        wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        wrapper = name_type(cfg.optim_wrapper, OPTIM_WRAPPERS, 'OptimWrapper')
         if wrapper not in (*AMP_FORMS, *AMP_FORMS.values()):
             raise ValueError(
                 f'`--amp` should go with one of {list(AMP_FORMS)}, but got '

@@ -3,9 +3,10 @@
 import torch
 import torch.distributed as dist
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import RUNNERS
+from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from ..hosts import name_type
 from .checkpointing import read_checkpoint, read_weights
 from .model_wrapper import LocalDistributedDataParallel
 
@@ -25,7 +26,7 @@ def use_safe_hooks(cfg: Config) -> bool:
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hooks.setdefault('setup_check', ConfigDict(type='SetupCheckHook'))
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
-    if hook is None or hook.type != 'CheckpointHook':
+    if hook is None or name_type(hook, HOOKS) != 'CheckpointHook':
         return False
     hook.type = 'SafeCheckpointHook'
     return True

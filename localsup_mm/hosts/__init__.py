@@ -31,7 +31,13 @@ from .own_configs import (
     let_configs_inherit_any_mmseg,
     let_configs_inherit_ours,
 )
-from .read_config import read_config, read_training
+from .part_type import find_class, name_type, write_out_types
+from .read_config import (
+    make_inheritable,
+    needs_copy,
+    read_config,
+    read_training,
+)
 
 __all__ = [
     'METHODS',
@@ -44,6 +50,7 @@ __all__ = [
     'compute_head_loss',
     'find_checkpoint_argument',
     'find_checkpointing_layers',
+    'find_class',
     'find_head_names',
     'find_host',
     'find_network_error',
@@ -51,6 +58,9 @@ __all__ = [
     'let_compiled_ops_take_bfloat16',
     'let_configs_inherit_any_mmseg',
     'let_configs_inherit_ours',
+    'make_inheritable',
+    'name_type',
+    'needs_copy',
     'parse_image_size',
     'read_config',
     'read_training',
@@ -60,4 +70,5 @@ __all__ = [
     'subsample_labels',
     'uses_activation_checkpointing',
     'weigh_losses',
+    'write_out_types',
 ]

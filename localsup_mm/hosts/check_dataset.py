@@ -5,8 +5,9 @@ from typing import Any, Optional
 from mmengine.structures import BaseDataElement
 from torch import nn
 
-from .dataset_files import check_files, name_type
+from .dataset_files import check_files
 from .known_hosts import known_hosts
+from .part_type import spell_type
 
 __all__ = ['check_dataset', 'check_labels']
 
@@ -25,7 +26,7 @@ def check_dataset(dataset: dict, loader: str, scope: Optional[str]) -> None:
         ValueError: If a file is not what it should be.
     """
     hosts = known_hosts()
-    prefix = name_type(dataset).split('.')[0]
+    prefix = spell_type(dataset).split('.')[0]
     host = hosts.get(prefix) or hosts.get(scope or '')
     if host is None:
         check_files(dataset, loader, scope)

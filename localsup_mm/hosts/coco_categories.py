@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from mmengine.fileio import list_from_file
+from mmengine.registry import DATASETS
 
-from .dataset_files import find_dataset_class
+from .part_type import find_class
 from .report import report
 
 __all__ = ['check_categories']
@@ -39,7 +40,7 @@ def check_categories(
         if 'category_id' in a
     }
     chosen = _read_classes((dataset.get('metainfo') or {}).get('classes'))
-    cls: Any = find_dataset_class(dataset, scope)
+    cls: Any = find_class(dataset, DATASETS, scope)
     classes = chosen or getattr(cls, 'METAINFO', {}).get('classes') or ()
     found = {names[i] for i in used & names.keys()}
     unknown = sorted(used - names.keys())

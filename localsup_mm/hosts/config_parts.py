@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 from mmengine.config import Config
-from mmengine.registry import MODELS, Registry
+from mmengine.registry import MODELS
+
+from .part_type import find_class
 
 __all__ = [
-    'find_class',
     'find_head',
     'find_parameter',
     'iterate_parts',
@@ -53,27 +54,6 @@ def iterate_parts(cfg: Any) -> Iterator[dict]:
     if isinstance(cfg, (list, tuple)):
         for value in cfg:
             yield from iterate_parts(value)
-
-
-def find_class(
-    part: dict, registry: Registry, scope: Optional[str] = None
-) -> Any:
-    """Find the class of a part.
-
-    Args:
-        part (dict): The config of a part.
-        registry (Registry): Registry of such parts.
-        scope (str, optional): The scope in which its type is looked up.
-            Defaults to None: the current one.
-
-    Returns:
-        Any: The class, or a function; None if the registry does not know it.
-    """
-    kind = part.get('type')
-    if not isinstance(kind, str):
-        return kind
-    with registry.switch_scope_and_registry(scope) as found:
-        return found.get(kind)
 
 
 def find_parameter(part: type, name: str) -> Optional[inspect.Parameter]:

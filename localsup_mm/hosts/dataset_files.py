@@ -6,29 +6,14 @@ from typing import Optional
 
 from mmengine.registry import DATASETS
 
+from .part_type import find_class
+
 __all__ = [
     'check_files',
     'check_folders',
-    'find_dataset_class',
     'is_local',
-    'name_type',
     'reads_labels',
 ]
-
-
-def name_type(dataset: dict) -> str:
-    """Name the type of a data set, with a host or module before it if known.
-
-    Args:
-        dataset (dict): Its config; the type is a name or a class.
-
-    Returns:
-        str: For instance ``'mmdet.CocoDataset'`` or ``'CocoDataset'``.
-    """
-    cls = dataset.get('type')
-    if isinstance(cls, type):
-        return f'{cls.__module__}.{cls.__name__}'
-    return str(cls)
 
 
 def is_local(dataset: dict, path: str) -> bool:
@@ -45,21 +30,7 @@ def is_local(dataset: dict, path: str) -> bool:
     return backend == 'local' and '://' not in path
 
 
-def find_dataset_class(dataset: dict, scope: Optional[str]) -> Optional[type]:
-    """Find the class of a data set.
-
-    Args:
-        dataset (dict): Its config.
-        scope (str, optional): The registry in which its type is looked up.
-
-    Returns:
-        type: The class; None if the registry does not know it.
-    """
-    cls = dataset.get('type')
-    if isinstance(cls, str):
-        with DATASETS.switch_scope_and_registry(scope) as registry:
-            cls = registry.get(cls)
-    return cls
+__all__ = ['check_files', 'check_folders']
 
 
 def reads_labels(dataset: dict) -> bool:
@@ -88,7 +59,7 @@ def check_files(dataset: dict, loader: str, scope: Optional[str]) -> None:
     Raises:
         FileNotFoundError: If a folder is missing.
     """
-    cls = find_dataset_class(dataset, scope)
+    cls = find_class(dataset, DATASETS, scope)
     parameters = inspect.signature(cls).parameters if cls else {}
     if 'download' in parameters:
         default = parameters['download'].default

@@ -1,7 +1,7 @@
 """The hosts that the package works with."""
 
 from collections.abc import Iterable
-from typing import Union
+from typing import Optional, Union
 
 from mmengine.config import Config
 
@@ -51,7 +51,9 @@ def find_host(cfg: Union[Config, str]) -> Host:
     """Find the host of a config.
 
     Args:
-        cfg (Config | str): The config, or its ``default_scope``.
+        cfg (Config | str): The config, or its ``default_scope``. A config
+            without a scope says by the type of its model, with the module,
+            what its host is.
 
     Returns:
         Host: The host.
@@ -59,7 +61,7 @@ def find_host(cfg: Union[Config, str]) -> Host:
     Raises:
         ValueError: If it is unknown; it says how to add one.
     """
-    scope = cfg if isinstance(cfg, str) else cfg.get('default_scope')
+    scope = cfg if isinstance(cfg, str) else _find_scope(cfg)
     if scope in _HOSTS:
         return _HOSTS[scope]
     file = None if isinstance(cfg, str) else cfg.filename
@@ -69,6 +71,15 @@ def find_host(cfg: Union[Config, str]) -> Host:
         'of these hosts, or name in custom_imports a module that adds this '
         'one by register_host.'
     )
+
+
+def _find_scope(cfg: Config) -> Optional[str]:
+    """Find the scope of a config; one without says it by its model's type."""
+    kind = (cfg.get('model') or {}).get('type')
+    scope = cfg.get('default_scope')
+    if scope is None and kind is not None:
+        scope = getattr(kind, '__module__', str(kind)).split('.')[0]
+    return scope
 
 
 def find_head_names() -> Iterable[str]:

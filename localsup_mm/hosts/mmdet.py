@@ -17,12 +17,12 @@ from .config_parts import iterate_parts
 from .dataset_files import (
     check_folders,
     is_local,
-    name_type,
 )
 from .host import Host
 from .image_size import find_transforms
 from .known_hosts import register_host
 from .metainfo import make_metainfo
+from .part_type import spell_type
 
 __all__ = ['MMDetection', 'find_annotations']
 
@@ -132,7 +132,7 @@ class MMDetection(Host):
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check COCO's annotations besides the folders."""
-        if name_type(dataset).rsplit('.', 1)[-1] != 'CocoDataset':
+        if spell_type(dataset).rsplit('.', 1)[-1] != 'CocoDataset':
             super().check_dataset(dataset, loader)
             return
         folders = dict(dataset.get('data_prefix') or {})

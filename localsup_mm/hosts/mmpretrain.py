@@ -11,15 +11,16 @@ from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
 from .aux_nets import make_decoder, narrow
-from .config_parts import find_class, find_head, read_argument
-from .dataset_files import find_dataset_class, is_local
+from .config_parts import find_head, read_argument
+from .dataset_files import is_local
 from .downloads import find_network_error
 from .host import Host
 from .known_hosts import register_host
+from .part_type import find_class
 from .report import is_of_package, report
 
 __all__ = ['MMPretrain']
@@ -116,7 +117,7 @@ class MMPretrain(Host):
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check that files of CIFAR are there, or can be downloaded."""
-        cls: Any = find_dataset_class(dataset, self.scope)
+        cls: Any = find_class(dataset, DATASETS, self.scope)
         root = osp.join(
             dataset.get('data_root') or '', dataset.get('data_prefix') or ''
         )

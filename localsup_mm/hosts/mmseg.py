@@ -7,25 +7,25 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import METRICS, MODELS
 from mmengine.structures import PixelData
 from mmengine.utils import scandir
 from torch import nn
 
 from .aux_nets import make_decoder, narrow
 from .config_parts import (
-    find_class,
     find_head,
     find_parameter,
     iterate_parts,
     read_argument,
     to_plain,
 )
-from .dataset_files import check_folders, is_local, name_type, reads_labels
+from .dataset_files import check_folders, is_local, reads_labels
 from .host import Host
 from .known_hosts import register_host
 from .label_map_check import check_label_maps
 from .metainfo import make_metainfo
+from .part_type import find_class, spell_type
 
 __all__ = ['MMSegmentation']
 
@@ -153,7 +153,7 @@ class MMSegmentation(Host):
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check Cityscapes' label images besides the folders."""
-        if name_type(dataset).rsplit('.', 1)[-1] != 'CityscapesDataset':
+        if spell_type(dataset).rsplit('.', 1)[-1] != 'CityscapesDataset':
             super().check_dataset(dataset, loader)
             return
         root = dataset.get('data_root') or ''
@@ -185,10 +185,12 @@ class MMSegmentation(Host):
 
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let the metric of a test save its label maps, in a folder."""
+        from mmseg.evaluation import IoUMetric
+
         evaluator = cfg.test_evaluator
         if (
             isinstance(evaluator, dict)
-            and evaluator.get('type') == 'IoUMetric'
+            and find_class(evaluator, METRICS, self.scope) is IoUMetric
         ):
             evaluator.update(output_dir=out, keep_results=True)
         else:

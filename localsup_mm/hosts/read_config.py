@@ -8,10 +8,12 @@ from tempfile import TemporaryDirectory
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
+from ..upstream import is_lazy_config
 from .known_hosts import find_host, known_hosts
 from .own_configs import find_own_config
+from .part_type import write_out_types
 
-__all__ = ['read_config', 'read_training']
+__all__ = ['make_inheritable', 'needs_copy', 'read_config', 'read_training']
 
 
 def read_config(path: str) -> Config:
@@ -45,7 +47,40 @@ def read_config(path: str) -> Config:
             "that are installed have names such as 'localsup_mm::...' or "
             "'mmdet::...'."
         )
-    return Config.fromfile(path)
+    cfg = Config.fromfile(path)
+    write_out_types(cfg)
+    return cfg
+
+
+def make_inheritable(path: str, copy: str) -> str:
+    """Make a config one that another may inherit from by ``_base_``.
+
+    mmengine lets none with ``_base_`` inherit from one with ``read_base()``:
+    of such a config a copy is written that is whole and has neither.
+
+    Args:
+        path (str): A path or a name, as :func:`read_config` takes it.
+        copy (str): File of the copy, if there is to be one.
+
+    Returns:
+        str: The name, or the absolute path of the file, to inherit from.
+    """
+    if needs_copy(path):
+        read_config(path).dump(copy)
+        path = copy
+    return path if '::' in path else osp.abspath(path)
+
+
+def needs_copy(path: str) -> bool:
+    """Tell whether no config with ``_base_`` may inherit from a config.
+
+    Args:
+        path (str): A path or a name, as :func:`read_config` takes it.
+
+    Returns:
+        bool: Whether it is one with ``read_base()``.
+    """
+    return osp.isfile(path) and is_lazy_config(path)
 
 
 def read_training(path: str) -> Config:
@@ -64,19 +99,16 @@ def read_training(path: str) -> Config:
     cfg = read_config(path)
     # its custom_imports, which may add a host, are done by now
     find_host(cfg)
-    if 'backbone' not in cfg.get('model', {}) or 'optim_wrapper' not in cfg:
+    model = cfg.get('model') or {}
+    if 'backbone' not in model or 'optim_wrapper' not in cfg:
+        found = f'a model of {sorted(model)}' if model else 'no model'
+        if 'optim_wrapper' not in cfg:
+            found = f'{found} and no optim_wrapper'
         raise ValueError(
             '`config` should have model.backbone and optim_wrapper, but got '
-            f'{path!r} with {sorted(cfg.keys())}. Choose the config of a '
-            'training, e.g. one below configs/infopro.'
+            f'{found} in {path!r}. Choose the config of a training, e.g. one '
+            'below configs/infopro.'
         )
-    for part in (cfg.model.backbone, cfg.optim_wrapper):
-        if not isinstance(part.get('type', ''), str):
-            raise ValueError(
-                '`config` should name types by strings, but got '
-                f'{part.type!r} in {path!r}. Configs with read_base() are not '
-                'supported: write one without.'
-            )
     return cfg
 
 

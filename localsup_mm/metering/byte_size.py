@@ -1,7 +1,7 @@
 """Sizes of memory, as people write them."""
 
 import re
-from typing import Union
+from typing import Optional, Union
 
 __all__ = ['format_bytes', 'parse_bytes']
 
@@ -50,13 +50,17 @@ def parse_bytes(size: Union[int, str], argument: str) -> int:
     return found
 
 
-def format_bytes(size: int, round_up: bool = False) -> str:
+def format_bytes(
+    size: int, round_up: bool = False, unit_of: Optional[int] = None
+) -> str:
     """Write a size of memory.
 
     Args:
         size (int): Bytes.
         round_up (bool): Whether to round up to a size that is not less.
             Defaults to False: the size is rounded to the nearest.
+        unit_of (int, optional): Another size, in whose unit it is written, so
+            that the two can be compared. Defaults to None: its own.
 
     Returns:
         str: The size in GiB, or in MiB below one tenth of a GiB.
@@ -68,7 +72,7 @@ def format_bytes(size: int, round_up: bool = False) -> str:
         '2.01 GiB'
     """
     unit, name, digits = 2**30, 'GiB', 2
-    if size < 0.1 * 2**30:
+    if (size if unit_of is None else unit_of) < 0.1 * 2**30:
         unit, name, digits = 2**20, 'MiB', 1
     if round_up:
         size = -(-size * 10**digits // unit) * unit / 10**digits

@@ -1,5 +1,6 @@
 """Aux nets of a size that fits the network."""
 
+import logging
 from collections.abc import Sequence
 
 from ..simulation import Workload
@@ -11,6 +12,8 @@ from .search import find_choices, keep_lowest
 from .stretches import StepProfile
 
 __all__ = ['choose_aux_nets']
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def choose_aux_nets(
@@ -42,7 +45,8 @@ def choose_aux_nets(
     """
     limit = max_extra_macs * profile.macs
     most = min(num_local_modules, len(profile.stretches))
-    for aux_nets in sizes:
+    for i, aux_nets in enumerate(sizes, 1):
+        _LOGGER.info(f'aux nets at each place, size {i} of {len(sizes)}')
         memory_model = _model_memory(workload, profile, places, aux_nets)
         if len(sizes) == 1 or all(
             _find_macs(memory_model, k) <= limit for k in range(most, 1, -1)

@@ -3,10 +3,10 @@
 from typing import Optional, Union
 
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, OPTIM_WRAPPERS, DefaultScope
 
 from ..engine import AMP_FORMS, LOCAL_FORMS
-from ..hosts import find_checkpoint_argument, find_host
+from ..hosts import find_checkpoint_argument, find_host, name_type
 from ..simulation import Workload
 from .make_planner import make_planner
 from .plan import Plan
@@ -53,7 +53,7 @@ def localize(
     aux_nets, context_supply = find_host(cfg).make_aux_nets(
         cfg, method, workload.input_shape[2:]
     )
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         planner = make_planner(workload, aux_nets, context_supply)
         plan = planner.plan(num_local_modules, memory_budget)
     boundaries = list(plan.boundaries)
@@ -93,13 +93,13 @@ def check_end_to_end(cfg: Config, name: str) -> None:
         ValueError: If it is locally supervised already, or trains with an
             optimizer wrapper that has no local form.
     """
-    if cfg.model.backbone.get('type') == 'LocalBackbone':
+    if name_type(cfg.model.backbone, MODELS) == 'LocalBackbone':
         raise ValueError(
             '`config` should train end to end, but got '
             f'{name!r}, which is locally supervised already. Convert the '
             'config it inherits from, or change its local_modules.'
         )
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = name_type(cfg.optim_wrapper, OPTIM_WRAPPERS, 'OptimWrapper')
     if kind not in LOCAL_FORMS:
         raise ValueError(
             f'`optim_wrapper` should be one of {list(LOCAL_FORMS)}, but '
@@ -109,7 +109,7 @@ def check_end_to_end(cfg: Config, name: str) -> None:
 
 def _change_optim_wrapper(cfg: Config, workload: Workload) -> dict:
     """Make the settings in which the local optimizer wrapper differs."""
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = name_type(cfg.optim_wrapper, OPTIM_WRAPPERS, 'OptimWrapper')
     if workload.autocast_dtype is not None:
         kind = AMP_FORMS.get(kind, kind)
     changes: dict = dict(type=LOCAL_FORMS[kind])

@@ -1,5 +1,6 @@
 """Making a planner for one network."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
@@ -13,6 +14,8 @@ from .planner import Planner
 from .step_recorder import profile_step
 
 __all__ = ['make_planner']
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def make_planner(
@@ -46,6 +49,7 @@ def make_planner(
             blocks find none behind a cut.
     """
     backbone = workload.model.backbone
+    _LOGGER.info('tracing the backbone')
     trace = trace_backbone(backbone, trace_size)
     sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
     names = find_candidates(backbone, trace)
@@ -59,6 +63,7 @@ def make_planner(
         for i, name in enumerate(names)
     }
     names = _keep_possible(names, trace, copiers, sizes)
+    _LOGGER.info(f'end to end, with {len(names)} places to cut')
     profile = profile_step(workload, trace, names)
     chosen, memory_model = choose_aux_nets(
         workload,

@@ -1,6 +1,6 @@
 """A choice of boundaries, and what it costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..metering import format_bytes
 
@@ -18,12 +18,15 @@ class Plan:
         end_to_end (int): Bytes of an end-to-end iteration.
         extra_macs (float): Multiply-accumulates that aux nets, and context,
             add to the network's forward pass, as a fraction.
+        note (str): A remark, as where the plan saves nothing.
+            Defaults to ''.
     """
 
     boundaries: tuple[str, ...]
     module_peaks: tuple[int, ...]
     end_to_end: int
     extra_macs: float
+    note: str = field(default='', compare=False)
 
     @property
     def peak_memory(self) -> int:
@@ -49,16 +52,26 @@ class Plan:
     def describe(self) -> str:
         """Describe the plan in words, on several lines."""
         k = len(self.boundaries) + 1
+        peak, end_to_end, *peaks = (
+            format_bytes(size, unit_of=self.end_to_end)
+            for size in (
+                self.peak_memory,
+                self.end_to_end,
+                *self.module_peaks,
+            )
+        )
         lines = [
             f'{k} local module{"s" if k > 1 else ""}: peak memory '
-            f'{format_bytes(self.peak_memory)}, '
+            f'{peak}, '
             f'{100 * self.peak_memory / self.end_to_end:.1f} % of end-to-end '
-            f'in the same settings ({format_bytes(self.end_to_end)}), '
+            f'in the same settings ({end_to_end}), '
             f'{100 * self.extra_macs:.1f} % more MACs'
         ]
         ends = [*map(repr, self.boundaries), 'the heads']
         lines += [
-            f'  local_{i} up to {end}: {format_bytes(peak)}'
-            for i, (end, peak) in enumerate(zip(ends, self.module_peaks))
+            f'  local_{i} up to {end}: {peak}'
+            for i, (end, peak) in enumerate(zip(ends, peaks))
         ]
+        if self.note:
+            lines.append(self.note)
         return '\n'.join(lines)

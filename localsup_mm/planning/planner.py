@@ -1,6 +1,7 @@
 """The best boundaries for a memory budget or a number of local modules."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Optional, Union
@@ -11,12 +12,15 @@ from ..engine import prepare_model
 from ..metering import format_bytes, parse_bytes
 from ..simulation import StepCost, Workload, measure_step
 from ..supervision import expand_local_modules, supervise_locally
+from .advice import explain_peak, list_savings, note_savings
 from .memory_model import MemoryModel
 from .plan import Plan
 from .search import TIE, Choice, find_choices, keep_lowest
 from .stretches import StepProfile
 
 __all__ = ['Planner']
+
+_LOGGER = logging.getLogger(__name__)
 
 # Predicted peaks are so near to measured ones, as a fraction.
 _TOLERANCE = 0.02
@@ -88,15 +92,21 @@ class Planner:
             and 1 <= num_local_modules <= highest
         ):
             raise ValueError(
-                f'`num_local_modules` should be from 1 to {highest} for '
+                f'`num_local_modules` (-k) should be from 1 to {highest} for '
                 f'{type(self.workload.model.backbone).__name__}, but got '
                 f'{num_local_modules!r}. Choose one of those.'
             )
         choices = find_choices(self.memory_model, num_local_modules)
-        if memory_budget is not None:
+        if memory_budget is None:
+            budget, plan = None, self._plan_lowest(choices)
+        else:
             budget = parse_bytes(memory_budget, 'memory_budget')
-            return self._plan_for_budget(choices, budget)
-        return self._plan_lowest(choices)
+            plan = self._plan_for_budget(choices, budget)
+        if num_local_modules == 1:
+            return plan
+        lowest = find_choices(self.memory_model)[0].peak
+        note = note_savings(self.workload, self.profile, plan, lowest, budget)
+        return replace(plan, note=note)
 
     def evaluate(self, boundaries: Sequence[str]) -> Plan:
         """Measure a choice of boundaries.
@@ -113,6 +123,7 @@ class Planner:
         profile = self.profile
         if not boundaries:
             return Plan((), (profile.peak,), profile.peak, 0.0)
+        _LOGGER.info(f'a plan of {len(boundaries) + 1} local modules')
         cost = self._measure(boundaries)
         return Plan(
             tuple(boundaries),
@@ -149,21 +160,13 @@ class Planner:
                 return plan
             plans.append(plan)
         plan = min(plans, key=lambda plan: plan.peak_memory)
-        floor = format_bytes(plan.peak_memory, round_up=True)
+        floor = format_bytes(plan.peak_memory, True, unit_of=budget)
+        savings = list_savings(self.workload, self.profile, plan)
         raise ValueError(
-            f'`memory_budget` should be at least {floor}, but got '
-            f'{format_bytes(budget)}. {self._explain(plan)} Raise it, lower '
-            'the batch size, or use cheaper aux nets, with_cp=True or AMP.'
-        )
-
-    def _explain(self, plan: Plan) -> str:
-        """Say what sets the peak of a plan."""
-        return (
-            'Parameters, buffers and optimizer state take '
-            f'{format_bytes(self.profile.static)}, gradients '
-            f'{format_bytes(self.profile.gradients)}; local module '
-            f'{plan.busiest} of {len(plan.boundaries) + 1}, up to '
-            f'{plan.find_end(plan.busiest)}, sets the peak.'
+            f'`memory_budget` (--memory-budget) should be at least {floor}, '
+            f'but got {format_bytes(budget)}. '
+            f'{explain_peak(self.profile, plan, budget)} Raise it, or turn to '
+            f'{savings}.'
         )
 
     def _evaluate_choice(self, choice: Choice) -> Plan:

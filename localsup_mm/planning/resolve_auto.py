@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
+from ..hosts import write_out_types
 from ..simulation import read_workload
 from ..supervision import LocalModule, expand_local_modules
 from .make_planner import make_planner
@@ -38,6 +39,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     Raises:
         ValueError: See :func:`make_planner` and :func:`read_workload`.
     """
+    write_out_types(cfg)
     backbone = cfg.get('model', {}).get('backbone') or {}
     local_modules: Any = backbone.get('local_modules')
     rule = _find_open_rule(local_modules)
@@ -55,7 +57,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
         for key, value in rule.items()
         if key != 'boundaries' and key not in CONDITIONS
     }
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         planner = make_planner(
             workload,
             aux_nets,

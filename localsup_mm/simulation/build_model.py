@@ -41,7 +41,7 @@ def build_host_model(
         model_cfg.backbone = model_cfg.backbone.backbone
     if 'data_preprocessor' in cfg:
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         # hosts write into the config of a part that they build
         model = MODELS.build(copy.deepcopy(model_cfg))
         if with_cp:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Optional
@@ -9,7 +10,7 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import OPTIMIZERS
+from mmengine.registry import OPTIMIZERS, DefaultScope
 from torch import nn
 from torch.optim import Optimizer
 
@@ -73,13 +74,16 @@ def read_workload(
         amp = 'Amp' in str(wrapper.get('type'))
     if step_each_module is None:
         step_each_module = wrapper.get('step_each_module', False)
+    build_optimizer = partial(
+        _build_optimizer, cfg.get('default_scope'), wrapper.optimizer
+    )
     if step_each_module:
-        _check_step_each_module(wrapper, model)
+        _check_step_each_module(wrapper, model, build_optimizer)
     workload = Workload(
         model,
         (batch_size, find_image_channels(model.backbone, size), *size),
         partial(host.make_data_samples, cfg),
-        partial(_build_optimizer, wrapper.optimizer),
+        build_optimizer,
         # as large as float16, which lacks ops on a CPU
         torch.bfloat16 if amp else None,
         step_each_module=step_each_module,
@@ -91,10 +95,14 @@ def read_workload(
     return replace(workload, is_data_dependent=is_data_dependent)
 
 
-def _check_step_each_module(wrapper: Config, model: nn.Module) -> None:
+def _check_step_each_module(
+    wrapper: Config,
+    model: nn.Module,
+    build_optimizer: Callable[..., Optimizer],
+) -> None:
     """Check what the wrapper that trains would refuse."""
     LocalOptimWrapper(
-        _build_optimizer(wrapper.optimizer, list(model.parameters())),
+        build_optimizer(list(model.parameters())),
         step_each_module=True,
         accumulative_counts=wrapper.get('accumulative_counts', 1),
         # mmengine takes its type out of it
@@ -115,5 +123,9 @@ def _init_heads(model: nn.Module) -> None:
         logger.setLevel(level)
 
 
-def _build_optimizer(cfg: dict, parameters: list[nn.Parameter]) -> Optimizer:
-    return OPTIMIZERS.build(dict(cfg, params=parameters))
+def _build_optimizer(
+    scope: Optional[str], cfg: dict, parameters: list[nn.Parameter]
+) -> Optimizer:
+    # hosts have optimizers of their own
+    with DefaultScope.overwrite_default_scope(scope):
+        return OPTIMIZERS.build(dict(cfg, params=parameters))

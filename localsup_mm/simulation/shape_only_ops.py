@@ -4,16 +4,19 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ..upstream import (
+    UNSAFE_VIEW,
     FakeTensor,
     FakeTensorMode,
     TorchDispatchMode,
     dispatch_modes_disabled,
+    is_in_backward,
     tree_map_only,
     unset_fake_temporarily,
 )
@@ -23,18 +26,19 @@ __all__ = ['ShapeOnlyOps', 'real_loss', 'to_real']
 aten = torch.ops.aten
 _HEAVY = {
     aten.convolution,
-    aten.convolution_backward,
     aten.addmm,
     aten.mm,
     aten.bmm,
     aten.baddbmm,
+    aten.grid_sampler_2d,
 }
 
 
 class ShapeOnlyOps(TorchDispatchMode):
     """Return zeros of the right shape from convs and matrix products.
 
-    All other ops run.
+    All other ops of a forward pass run. In a backward, of whose values
+    nothing depends, no op does that makes a new tensor.
 
     A detector assigns boxes, samples and suppresses by the values it finds:
     it does not run on fake tensors. With all features and logits zero it
@@ -51,16 +55,44 @@ class ShapeOnlyOps(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         is_fake = any(issubclass(t, FakeTensor) for t in types)
-        if func.overloadpacket not in _HEAVY or is_fake:
+        is_heavy = func.overloadpacket in _HEAVY or (
+            is_in_backward() and _makes_new_tensors(func)
+        )
+        if is_fake or not is_heavy:
             return func(*args, **kwargs)
         with dispatch_modes_disabled():
             args, kwargs = tree_map_only(
                 Tensor, lambda t: t.to('meta'), (args, kwargs)
             )
             shapes = func(*args, **kwargs)
-        return tree_map_only(
-            Tensor, lambda t: torch.zeros_like(t, device='cpu'), shapes
-        )
+            return tree_map_only(Tensor, _make_zeros, shapes)
+
+
+def _makes_new_tensors(op: Any) -> bool:
+    """Tell whether an op returns new tensors, whose shapes need no data."""
+    name, _, overload = op.name().partition('.')
+    is_in_place = name.endswith('_') or 'out' in overload
+    needs_data = {
+        torch.Tag.dynamic_output_shape,
+        torch.Tag.data_dependent_output,
+    }.intersection(op.tags)
+    is_view = op.is_view or op.overloadpacket is UNSAFE_VIEW
+    return not (is_in_place or is_view or needs_data)
+
+
+def _make_zeros(like: Tensor) -> Tensor:
+    """Make zeros on the CPU whose memory nobody touches before they do.
+
+    Args:
+        like (Tensor): A tensor without data, with the strides.
+
+    Returns:
+        Tensor: The zeros.
+    """
+    size = like.untyped_storage().nbytes()
+    storage = torch.from_numpy(np.zeros(size, np.uint8)).untyped_storage()
+    zeros = torch.empty(0, dtype=like.dtype)
+    return zeros.set_(storage, 0, like.size(), like.stride())
 
 
 class _ToReal(Function):

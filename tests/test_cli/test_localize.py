@@ -300,20 +300,6 @@ def test_several_labels(config, tmp_path):
     assert aux_head.type == 'mmpretrain.MultiLabelLinearClsHead'
 
 
-def test_lazy_config(tmp_path):
-    path = tmp_path / 'lazy.py'
-    path.write_text(
-        'from mmengine.optim import OptimWrapper\n'
-        "default_scope = 'mmseg'\n"
-        "model = dict(backbone=dict(type='ResNet'))\n"
-        'optim_wrapper = dict(type=OptimWrapper)\n'
-    )
-    with pytest.raises(ValueError, match=r'types by strings.*read_base'):
-        run_localsup(
-            'localize', str(path), '--lowest', '-o', str(tmp_path / 'o.py')
-        )
-
-
 def test_inherited_settings_are_replaced(tmp_path):
     base, out = tmp_path / 'base.py', tmp_path / 'my.py'
     base.write_text(

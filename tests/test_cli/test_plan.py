@@ -104,7 +104,7 @@ def test_aux_nets_of_the_config():
     ('words', 'message'),
     [
         (['--budget', 'much'], r"`--memory-budget`.*'much'"),
-        (['--budget', '1MiB'], r'`memory_budget` should be at least \d'),
+        (['--budget', '1MiB'], r'`memory_budget`.* should be at least \d'),
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),
         (['--boundaries', 'layer5'], r"`boundary` should.*'layer5'.*Closest"),
@@ -119,3 +119,13 @@ def test_something_to_plan_for(capsys):
     with pytest.raises(SystemExit):
         run_command(['plan', CONFIG])
     assert 'required' in capsys.readouterr().err
+
+
+def test_progress_is_shown_on_stderr(capsys):
+    run_command(['plan', CONFIG, *SMALL, '-k', '2'])
+    captured = capsys.readouterr()
+    steps = [s for s in captured.err.splitlines() if s.startswith('... ')]
+    assert steps[0] == '... tracing the backbone'
+    assert re.fullmatch(r'\.\.\. end to end, with \d+ places to cut', steps[1])
+    assert steps[-1] == '... a plan of 2 local modules'
+    assert '... ' not in captured.out

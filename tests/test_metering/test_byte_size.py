@@ -40,3 +40,9 @@ def test_what_is_rounded_up_is_enough(size):
         <= parse_bytes(format_bytes(size, round_up=True), 'size') - size
         < 2**24
     )
+
+
+def test_two_sizes_in_one_unit():
+    assert format_bytes(2**26, unit_of=2**31) == '0.06 GiB'
+    assert format_bytes(2**31, unit_of=2**26) == '2048.0 MiB'
+    assert format_bytes(2**31 + 1, True, unit_of=2**26) == '2048.1 MiB'

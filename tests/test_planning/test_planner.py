@@ -256,19 +256,23 @@ def test_budget_below_the_floor_says_what_sets_it():
     planner = read_planner(DEEPLAB)
     lowest = planner.plan()
     with pytest.raises(
-        ValueError, match=r'`memory_budget` should be at least \d.*got 100\.0'
+        ValueError, match=r'`memory_budget`.* at least \d.*got 100\.0'
     ) as error:
         planner.plan(memory_budget='100MiB')
-    profile = planner.profile
-    assert (
-        f'optimizer state take {format_bytes(profile.static)}, gradients '
-        f'{format_bytes(profile.gradients)}; '
-    ) in str(error.value)
-    # the last local module, that of the heads
-    assert re.search(
-        r'local module (\d) of (?!\1)\d, up to the heads, sets',
-        str(error.value),
+    static, gradients = (
+        f'{size / 2**20:.1f} MiB'
+        for size in (planner.profile.static, planner.profile.gradients)
     )
+    assert f'optimizer state take {static}, gradients {gradients}; ' in str(
+        error.value
+    )
+    # as in the list of local modules; the last one is that of the heads
+    last = len(lowest.boundaries)
+    assert f'; local_{last}, up to the heads, sets' in str(error.value)
+    # all sizes in one unit, and flags for what would help
+    assert 'GiB' not in str(error.value)
+    assert '(--memory-budget)' in str(error.value)
+    assert '(--step-each-module)' in str(error.value)
     peaks = planner.memory_model.peaks(
         find_choices(planner.memory_model)[0].places
     )
@@ -302,7 +306,8 @@ def test_wrong_predictions_change_no_plan(error):
     assert wrong.plan(memory_budget=lowest.peak_memory) == lowest
     with pytest.raises(ValueError, match='at least') as caught:
         wrong.plan(memory_budget=lowest.peak_memory // 2)
-    floor = format_bytes(lowest.peak_memory, round_up=True)
+    budget = lowest.peak_memory // 2
+    floor = format_bytes(lowest.peak_memory, True, unit_of=budget)
     assert f'at least {floor}, ' in str(caught.value)
 
 

@@ -117,3 +117,27 @@ def test_no_config_of_a_training(tmp_path):
     path.write_text("default_scope = 'mmseg'\nmodel = dict(type='A')")
     with pytest.raises(ValueError, match=r'model\.backbone and optim_wrapper'):
         read_training(str(path))
+
+
+def test_optimizer_of_a_host():
+    """One that mmengine does not know by itself."""
+    cfg = load('e2e/resnet32_cifar10.py')
+    cfg.optim_wrapper.optimizer = dict(type='Lamb', lr=0.1)
+    workload = read_workload(cfg, 2)
+    optimizer = workload.make_optimizer([torch.nn.Parameter(torch.ones(1))])
+    assert type(optimizer).__module__.startswith('mmpretrain')
+
+
+@pytest.mark.parametrize(
+    ('text', 'found'),
+    [
+        ("model = dict(type='A')\noptim_wrapper = {}", r"model of \['type'\]"),
+        ('optim_wrapper = {}', 'no model in'),
+        ('model = dict(backbone={})', 'no optim_wrapper in'),
+    ],
+)
+def test_what_trains_no_backbone(text, found, tmp_path):
+    path = tmp_path / 'net.py'
+    path.write_text(f"default_scope = 'mmseg'\n{text}")
+    with pytest.raises(ValueError, match=rf'model\.backbone.*{found}'):
+        read_training(str(path))
