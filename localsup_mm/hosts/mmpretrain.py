@@ -118,9 +118,10 @@ class MMPretrain(Host):
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check that files of CIFAR are there, or can be downloaded."""
         cls: Any = find_class(dataset, DATASETS, self.scope)
-        root = osp.join(
-            dataset.get('data_root') or '', dataset.get('data_prefix') or ''
-        )
+        prefix = dataset.get('data_prefix') or ''
+        # a dict for other data sets
+        prefix = prefix if isinstance(prefix, str) else ''
+        root = osp.join(dataset.get('data_root') or '', prefix)
         if hasattr(cls, 'tgz_md5') and is_local(dataset, root):
             wrong = _find_wrong_file(cls, Path(root))
             can_download = dataset.get('download', True)
