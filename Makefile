@@ -3,6 +3,8 @@
 VENV := .venv$(if $(STACK),-$(STACK))
 PYTHON_ENV := $(VENV)/bin/python
 ARGS ?=
+# test files that run at a time
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-all test-floors lint clean
@@ -19,7 +21,7 @@ demo: env  ## Train a small network with local supervision
 
 test: env  ## Run all tests but the slow ones (STACK=onedl: on the onedl hosts)
 	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules \
-		-m "not slow" $(ARGS)
+		-m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
 
 test-all: env  ## Run all tests and docstring examples
 	$(PYTHON_ENV) -m pytest tests localsup_mm --doctest-modules $(ARGS)
