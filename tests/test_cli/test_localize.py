@@ -47,7 +47,7 @@ HOST_CONFIGS = [
         64,
         marks=pytest.mark.slow,
     ),
-    ('mmdet::retinanet/retinanet_r18_fpn_1x_coco', 'man', 128),
+    ('mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k', 'man', 64),
     ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'auglocal', 224),
     # of 500 MB
     pytest.param(

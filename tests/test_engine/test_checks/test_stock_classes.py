@@ -7,13 +7,12 @@ from pathlib import Path
 import mmengine
 import pytest
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
 from localsup_mm.engine import check_classes
-from localsup_mm.hosts import find_head_names
-from localsup_mm.hosts.config_parts import find_class, find_parameter
-from localsup_mm.hosts.dataset_files import find_dataset_class
+from localsup_mm.hosts import find_class, find_head_names
+from localsup_mm.hosts.config_parts import find_parameter
 
 SITE = Path(mmengine.__file__).parents[1]
 
@@ -24,7 +23,7 @@ def find_metainfo(dataset, host):
         dataset = dataset['dataset']
     if 'datasets' in dataset:
         return find_metainfo(dataset['datasets'][0], host)
-    cls = find_dataset_class(dataset, host)
+    cls = find_class(dataset, DATASETS, host)
     found = dataset.get('metainfo') or {}
     return {**getattr(cls, 'METAINFO', {}), **dict(found)}
 
