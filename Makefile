@@ -13,7 +13,7 @@ help:  ## List the targets
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed 's/:.*  ## /\t/' | \
 		awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
-env:  ## Set up .venv, 2 to 7 min the first time (PYTHON=..., MMCV=compiled)
+env:  ## Set up .venv, 1 to 5 min the first time (PYTHON=..., MMCV=compiled)
 	@bash tools/setup_env.sh
 
 demo: env  ## Train a small network with local supervision

@@ -164,7 +164,7 @@ class GridRunner:
 
     def stop(self) -> None:
         """End the trainings that run; they are resumed later."""
-        for process in self._running:
+        for process in list(self._running):
             process.terminate()
 
     def _find_overrides(self, cell: Cell) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 From the first config end-to-end training is derived, `e2e`, and the same with
 activation checkpoints, `with_cp`. Each config with local modules adds its own
-method (`infopro`, `greedy`, `dgl`, `predsim` or `contsup`, with its K where
-there are several), alone and `+with_cp`; on demand also `greedy`, InfoPro
-without decoders. Steps take turns on the same random batch. With --fake they
-are counted on fake tensors: memory and compute, but no time, without a GPU.
+method (`infopro`, `greedy`, `dgl`, `predsim`, `contsup`, `auglocal` or `man`,
+with its K where there are several), alone and `+with_cp`; on demand also
+`greedy`, InfoPro without decoders. Steps take turns on the same random batch.
+With --fake they are counted on fake tensors: memory and compute, but no time,
+without a GPU.
 
 example:
   localsup compare configs/infopro/deeplabv3_r101_cityscapes.py --fake
