@@ -19,7 +19,7 @@ from typing import Any
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import Runner, load_checkpoint, set_random_seed
 from torch.utils.data import DataLoader
 
 from ..analysis import (
@@ -33,6 +33,7 @@ from ..engine import (
     check_weights,
     empty_data_explained,
     read_weights,
+    weights_suffice,
 )
 from ..hosts import find_host, read_config
 from ..simulation import build_host_model
@@ -97,7 +98,8 @@ def run(args: argparse.Namespace) -> None:
     set_random_seed(args.seed)
     model = build_host_model(cfg).to(get_device())
     check_weights(model, weights, args.checkpoint)
-    model.load_state_dict(weights, strict=False)
+    with weights_suffice():
+        load_checkpoint(model, args.checkpoint, map_location='cpu')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         loaders: list[DataLoader] = [
             Runner.build_dataloader(cfg[key], seed=args.seed)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from commands import run_localsup
 from PIL import Image
 from processes import ROOT
@@ -75,6 +76,17 @@ def test_two_networks_in_one_chart(write_config, tmp_path):
     # the same command gives the same figures
     run_localsup('probe', *words)
     assert json.loads(out.read_text()) == networks
+    # where the weights let nothing pass, nothing is found
+    checkpoint = torch.load(run / 'epoch_1.pth', weights_only=True)
+    for key, value in checkpoint['state_dict'].items():
+        if key.startswith('backbone.conv1'):
+            value.zero_()
+    torch.save(checkpoint, tmp_path / 'blind.pth')
+    words[1] = tmp_path / 'blind.pth'
+    run_localsup('probe', *words)
+    for row in json.loads(out.read_text())['infopro']['probes']:
+        assert row['image'] < 0.01
+        assert row['accuracy'] == 10
 
 
 def test_segmentation(make_config, tmp_path):
