@@ -1,4 +1,4 @@
-"""What the features of a trained network still hold, estimated by probes."""
+"""Probes: estimates of what the features of a trained network hold."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Optional
@@ -61,8 +61,8 @@ class Probes(nn.Module):
         """Train the probes, each by its own losses.
 
         Args:
-            batches (Iterable[dict]): As a data loader yields them; they are
-                gone through as often as need be.
+            batches (Iterable[dict]): Those of a data loader; they are gone
+                through as often as need be.
             iterations (int): How many batches to learn from.
             on_step (Callable): Called with the number of iterations done and
                 the sum of all losses. Defaults to nothing.
@@ -89,8 +89,8 @@ class Probes(nn.Module):
         """Measure what the probes tell of images.
 
         Args:
-            batches (Iterable[dict]): As a data loader yields them; not those
-                that the probes have learned from.
+            batches (Iterable[dict]): Those of a data loader; not those that
+                the probes have learned from.
 
         Returns:
             list[dict]: For each boundary its ``boundary`` by name and

@@ -1,5 +1,7 @@
 """Probes tell what features hold, and leave the network alone."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from mmpretrain.models import ClsDataPreprocessor
@@ -113,7 +115,7 @@ def test_boundaries_lie_evenly_and_end_with_the_network(number):
     found = [probe.boundary.name for probe in probes.local_modules]
     every = make_probes(cfg, model_again, (64, 64)).local_modules
     places = [-1, *([p.boundary.name for p in every].index(n) for n in found)]
-    gaps = [b - a for a, b in zip(places, places[1:])]
+    gaps = [b - a for a, b in pairwise(places)]
     assert max(gaps) - min(gaps) <= 1
     assert found[-1] == last == 'layer4'
     assert len(set(found)) == len(found) == (number or 9)
