@@ -1,7 +1,7 @@
 """CIFAR-10 in memory, at its size or a smaller one, for fast trainings."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class InMemoryCIFAR10(CIFAR10):
         padding (int): Pixels of reflection around an image from which a random
             crop of its size is taken. Defaults to 0: no crop.
         flip_prob (float): Probability of a horizontal flip. Defaults to 0.0.
+        labels (Sequence[int], optional): The classes that are kept, which get
+            the ids 0, 1, ... in this order. Defaults to None: all ten.
         device (str): Where the images are kept and augmented, e.g.
             ``'cuda'``; a loader has no workers then. Defaults to ``'cpu'``.
         **kwargs (Any): Further arguments of mmpretrain's ``CIFAR10``.
@@ -51,6 +53,7 @@ class InMemoryCIFAR10(CIFAR10):
         image_size: int = 32,
         padding: int = 0,
         flip_prob: float = 0.0,
+        labels: Optional[Sequence[int]] = None,
         device: str = 'cpu',
         **kwargs: Any,
     ) -> None:
@@ -62,10 +65,26 @@ class InMemoryCIFAR10(CIFAR10):
         self.image_size = image_size
         self.padding = padding
         self.flip_prob = flip_prob
+        self.labels = labels
         self.device = device
         self._images = torch.empty(0)
         self._labels: list[int] = []
+        if labels is not None:
+            names = self.METAINFO['classes']
+            kwargs['metainfo'] = dict(classes=[names[k] for k in labels])
         super().__init__(data_root=data_root, split=split, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the images, and drop those of other classes."""
+        infos = super().load_data_list()
+        if self.labels is None:
+            return infos
+        new = {label: i for i, label in enumerate(self.labels)}
+        return [
+            dict(info, gt_label=new[info['gt_label']])
+            for info in infos
+            if info['gt_label'] in new
+        ]
 
     def full_init(self) -> None:
         """Read all images, average and pad them."""

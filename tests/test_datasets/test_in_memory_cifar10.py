@@ -147,6 +147,18 @@ def test_the_grid_of_full_size_trains_from_memory(folder, device, tmp_path):
         assert sizes == [40, 8]
 
 
+def test_some_classes(folder):
+    every = InMemoryCIFAR10(str(folder))
+    some = InMemoryCIFAR10(str(folder), labels=[6, 2])
+    assert some.metainfo['classes'] == ['frog', 'bird']
+    labels = [every.get_data_info(i)['gt_label'] for i in range(40)]
+    kept = [i for i, label in enumerate(labels) if label in (2, 6)]
+    assert len(some) == len(kept) == 10
+    for i, j in enumerate(kept):
+        assert torch.equal(some[i]['inputs'], every[j]['inputs'])
+        assert some[i]['data_samples'].gt_label == [6, 2].index(labels[j])
+
+
 def test_refuses_a_size_that_does_not_divide(folder):
     with pytest.raises(ValueError, match='should divide 32, but got 12'):
         InMemoryCIFAR10(str(folder), image_size=12)
