@@ -1,10 +1,14 @@
 """Errors that a caller may want to catch."""
 
-__all__ = ['BoundaryError', 'SetupError']
+__all__ = ['BoundaryError', 'InputSizeError', 'SetupError']
 
 
 class BoundaryError(ValueError):
     """A submodule was named as a boundary where a backbone cannot be cut."""
+
+
+class InputSizeError(ValueError):
+    """A backbone was traced on images of a size that it does not take."""
 
 
 class SetupError(ValueError):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from mmengine.config import Config
 from torch import nn
 
 from .dataset_files import check_files
@@ -47,4 +48,16 @@ class DataChecks:
 
         Raises:
             SetupError: If the model cannot learn from them.
+        """
+
+    def check_made_up(self, cfg: Config) -> None:
+        """Check that a batch of made-up images and labels trains a model.
+
+        Nothing is checked by default.
+
+        Args:
+            cfg (Config): The config of a training.
+
+        Raises:
+            ValueError: If it learns from something else.
         """

@@ -48,12 +48,16 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
         ValueError: If the pipeline neither crops nor resizes to a known size.
     """
     crops, resizes, names = [], [], []
-    for transform in find_transforms(cfg):
-        name = str(transform['type']).rsplit('.', 1)[-1]
+    for transform in [*find_transforms(cfg), *_find_batch_augments(cfg)]:
+        kind = str(transform['type'])
+        name = kind.rsplit('.', 1)[-1]
         names.append(name)
-        crop_type = transform.get('crop_type', 'absolute')
-        if name in _CROPS and crop_type == 'absolute':
-            crops.append(_to_size(transform.get(_CROPS[name])))
+        if kind.startswith('torchvision'):
+            if 'size' in transform:
+                crops.append(_to_size(transform['size']))
+        elif name in _CROPS:
+            if transform.get('crop_type', 'absolute') == 'absolute':
+                crops.append(_to_size(transform[_CROPS[name]]))
         elif name in _RESIZES:
             scales = transform.get(_RESIZES[name])
             if _is_one_size(scales):
@@ -79,12 +83,16 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
 
 
 _CROPS = {
+    'CenterCrop': 'crop_size',
+    'EfficientNetRandomCrop': 'scale',
+    'MAERandomResizedCrop': 'size',
     'RandomCrop': 'crop_size',
     'RandomResizedCrop': 'scale',
-    'EfficientNetRandomCrop': 'scale',
+    'RandomResizedCropAndInterpolationWithTwoPic': 'size',
 }
 # width first
 _RESIZES = {
+    'BatchResize': 'scale',
     'RandomChoiceResize': 'scales',
     'RandomResize': 'scale',
     'Resize': 'scale',
@@ -94,6 +102,12 @@ _RESIZES = {
 def find_transforms(cfg: Config) -> Iterator[dict]:
     """Find the transforms of all training pipelines, at any depth."""
     return _find_typed(cfg.get('train_dataloader', {}).get('dataset', {}))
+
+
+def _find_batch_augments(cfg: Config) -> Iterator[dict]:
+    """Find what a detector does to a whole batch."""
+    preprocessor = cfg.get('model', {}).get('data_preprocessor') or {}
+    return _find_typed(preprocessor.get('batch_augments'))
 
 
 def _find_typed(cfg: Any) -> Iterator[dict]:

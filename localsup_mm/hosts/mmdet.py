@@ -28,6 +28,8 @@ __all__ = ['MMDetection', 'find_annotations']
 
 # of an image; more of them take more memory in assigners
 _NUM_BOXES = 32
+# of an image, where a config loads all that a file has
+_NUM_PROPOSALS = 2000
 _COCO = (
     'Download train2017.zip, val2017.zip and annotations_trainval2017.zip '
     'from https://cocodataset.org/#download and unpack them there, or set '
@@ -67,6 +69,13 @@ class MMDetection(Host):
             ),
             metainfo=make_metainfo(size),
         )
+        number = _count_proposals(cfg)
+        if number:
+            repeats = -(-number // _NUM_BOXES)
+            sample.proposals = InstanceData(
+                bboxes=_make_boxes(*size).repeat(repeats, 1)[:number],
+                scores=torch.zeros(number),
+            )
         if 'seg' in annotations:
             labels = torch.zeros(1, *size, dtype=torch.long)
             sample.gt_sem_seg = PixelData(sem_seg=labels)
@@ -177,6 +186,14 @@ def _find_loaded(transforms: Iterable[dict]) -> tuple[str, ...]:
             for t in loaders
         )
     )
+
+
+def _count_proposals(cfg: Config) -> int:
+    """Count the boxes that are loaded in place of those of an RPN."""
+    for transform in find_transforms(cfg):
+        if str(transform['type']).endswith('LoadProposals'):
+            return transform.get('num_max_proposals') or _NUM_PROPOSALS
+    return 0
 
 
 def _make_boxes(height: int, width: int) -> torch.Tensor:

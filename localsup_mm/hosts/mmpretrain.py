@@ -146,6 +146,22 @@ class MMPretrain(Host):
                 )
         super().check_dataset(dataset, loader)
 
+    def check_made_up(self, cfg: Config) -> None:
+        """Refuse to make up what a model takes that learns without labels.
+
+        It may take several views of an image, masks or targets.
+        """
+        from mmpretrain.models.selfsup import BaseSelfSupervisor
+
+        cls = find_class(cfg.model, MODELS, self.scope)
+        if inspect.isclass(cls) and issubclass(cls, BaseSelfSupervisor):
+            raise ValueError(
+                '`model` should learn from images and labels, where its step '
+                f'is simulated, but got {cls.__name__}, which learns without '
+                'labels. Set its local_modules yourself, each with a boundary '
+                'and a decoder; then it can be trained.'
+            )
+
     def check_labels(
         self, model: nn.Module, data_samples: Sequence[Any]
     ) -> None:

@@ -58,6 +58,8 @@ def localize(
         plan = planner.plan(num_local_modules, memory_budget)
     boundaries = list(plan.boundaries)
     local = dict(local_modules=dict(boundaries=boundaries, **planner.aux_nets))
+    if planner.trace_size is not None:
+        local['input_size'] = planner.trace_size
     if context_supply is not None and plan.boundaries:
         local['context_supply'] = context_supply
     backbone = {}

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
-from ..errors import BoundaryError
+from ..errors import BoundaryError, InputSizeError
 from ..simulation import Workload
 from ..supervision import BlockCopier, LocalModule
 from ..tracing import BackboneTrace, trace_backbone
@@ -39,7 +39,8 @@ def make_planner(
         context_supply (dict, optional): See :func:`supervise_locally`; it
             counts in what is measured, not in the choice. Defaults to None.
         trace_size (tuple[int, int], optional): ``input_size`` of
-            :func:`trace_backbone`. Defaults to None.
+            :func:`trace_backbone`. Defaults to None: its default, or that of
+            the images where the backbone takes no other.
 
     Returns:
         Planner: It knows what any boundaries cost.
@@ -50,7 +51,7 @@ def make_planner(
     """
     backbone = workload.model.backbone
     _LOGGER.info('tracing the backbone')
-    trace = trace_backbone(backbone, trace_size)
+    trace, trace_size = _trace(workload, trace_size)
     sizes = [aux_nets] if isinstance(aux_nets, dict) else aux_nets
     names = find_candidates(backbone, trace)
     copiers = {
@@ -72,6 +73,20 @@ def make_planner(
         sizes,
     )
     return Planner(workload, memory_model, chosen, context_supply, trace_size)
+
+
+def _trace(
+    workload: Workload, trace_size: Optional[tuple[int, int]]
+) -> tuple[BackboneTrace, Optional[tuple[int, int]]]:
+    """Trace the backbone; return the size, too, if it has to be given."""
+    backbone = workload.model.backbone
+    try:
+        return trace_backbone(backbone, trace_size), trace_size
+    except InputSizeError:
+        height, width = workload.input_shape[2:]
+        if trace_size is not None:
+            raise
+        return trace_backbone(backbone, (height, width)), (height, width)
 
 
 def _keep_possible(

@@ -75,6 +75,8 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     else:
         for local_module, name in zip(local_modules, boundaries):
             local_module['boundary'] = name
+    if planner.trace_size is not None:
+        backbone['input_size'] = planner.trace_size
     if not plan.boundaries:
         # nothing to supply with context
         backbone.pop('context_supply', None)

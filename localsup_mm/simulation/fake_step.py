@@ -22,6 +22,7 @@ from ..upstream import (
     unset_fake_temporarily,
 )
 from .fake_optim_wrapper import FakeOptimWrapper
+from .reading_ones import reading_ones
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
 from .workload import Workload
 
@@ -88,6 +89,9 @@ class FakeStep:
         """Make an optimizer that has its state already."""
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = self.workload.make_optimizer(parameters)
+        optimizer.step = reading_ones(  # type: ignore[method-assign]
+            optimizer.step
+        )
         with nullcontext() if self._is_split else self.fake:
             for parameter in parameters:
                 parameter.grad = torch.zeros_like(parameter)

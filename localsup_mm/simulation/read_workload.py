@@ -58,6 +58,7 @@ def read_workload(
         ValueError: If the config does not say what is needed.
     """
     host = find_host(cfg)
+    host.check_made_up(cfg)
     wrapper = cfg.optim_wrapper
     model = build_host_model(cfg, with_cp, is_local)
     height, width = image_size or host.find_image_size(cfg)

@@ -64,6 +64,9 @@ class ShapeOnlyOps(TorchDispatchMode):
             args, kwargs = tree_map_only(
                 Tensor, lambda t: t.to('meta'), (args, kwargs)
             )
+            if 'device' in kwargs:
+                # a cast names the device that it casts for
+                kwargs = dict(kwargs, device='meta')
             shapes = func(*args, **kwargs)
             return tree_map_only(Tensor, _make_zeros, shapes)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..errors import InputSizeError
 from ..hosts import adapted_compiled_ops, find_checkpointing_layers
 from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
 from .backbone_trace import BackboneTrace
@@ -33,6 +34,9 @@ def trace_backbone(
 
     Returns:
         BackboneTrace: Its cuts, and what each choice of cuts implies.
+
+    Raises:
+        InputSizeError: If it does not run on such an image.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(),
@@ -111,6 +115,14 @@ image_channels=3)
         with torch.enable_grad(), adapted_compiled_ops(), fake:
             image = torch.empty(TRACED_BATCH, channels, height, width)
             output = functional_call(backbone, state, (image,))
+    except Exception as error:
+        found = f'{type(error).__name__}: {error}'.rstrip('. ')
+        raise InputSizeError(
+            '`input_size` should be that of images which '
+            f'{type(backbone).__name__} takes, but got {(height, width)}, '
+            f'with which it raises {found}. If that is for the size, set '
+            'input_size=(H, W) of LocalBackbone.'
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

@@ -14,6 +14,7 @@ from processes import ROOT, read_scalars
 from torch.utils.data import Dataset
 
 from localsup_mm.hosts import find_host
+from localsup_mm.planning import resolve_auto
 
 # (config of a host, method, H and W): nobody tuned anything for them
 HOST_CONFIGS = [
@@ -57,6 +58,22 @@ HOST_CONFIGS = [
         marks=pytest.mark.slow,
     ),
 ]
+
+
+AUTO_LENET = """
+_base_ = ['{base}']
+custom_imports = dict(imports=['localsup_mm'])
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='LocalBackbone',
+        backbone=_base_.model.backbone,
+        local_modules=dict(
+            boundaries='auto',
+            num_local_modules=2,
+            decoder=dict(type='ReconstructionDecoder'))))
+optim_wrapper = dict(type='LocalOptimWrapper')
+"""
 
 
 @DATASETS.register_module()
@@ -162,6 +179,23 @@ def test_written_config_is_trained_by_its_command(make_config, tmp_path):
         'val_evaluator=None',
     )  # fmt: skip
     assert len(read_scalars(work_dir, 'local_0.loss_recon')) == 2
+
+
+@pytest.mark.parametrize('is_auto', [False, True])
+def test_size_that_the_backbone_needs(is_auto, tmp_path):
+    """LeNet takes images of one size only, which no attribute of it says."""
+    base, out = 'mmpretrain::lenet/lenet5_mnist.py', tmp_path / 'net.py'
+    if is_auto:
+        out.write_text(AUTO_LENET.format(base=base))
+        cfg = Config.fromfile(out)
+        resolve_auto(cfg)
+    else:
+        run_localsup('localize', base, '-k', '2', '-o', out)
+        cfg = Config.fromfile(out)
+    assert tuple(cfg.model.backbone.input_size) == (32, 32)
+    init_default_scope('mmpretrain')
+    backbone = MODELS.build(cfg.model).backbone
+    assert backbone.local_supervision.local_modules
 
 
 def test_settings_are_written(tmp_path):

@@ -39,6 +39,20 @@ def load(path):
             'mmpretrain::efficientnet/efficientnet-b0_8xb32_in1k.py',
             (224, 224),
         ),
+        # crops of PIL and torchvision, and a resize of the whole batch
+        (
+            'mmpretrain::beit/beit_beit-base-p16_8xb256-amp-coslr-300e_in1k.py',
+            (224, 224),
+        ),
+        (
+            'mmpretrain::mff/benchmarks/'
+            'vit-base-p16_8xb2048-linear-coslr-90e_in1k.py',
+            (224, 224),
+        ),
+        (
+            'mmdet::crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman.py',
+            (800, 1400),
+        ),
     ],
 )
 def test_image_size(path, size):
@@ -95,6 +109,19 @@ CHOICE = dict(type='RandomChoiceResize', scales=[(640, 480), (320, 240)])
                 ),
             ],
             (800, 1333),
+        ),
+        # torchvision's, whose `scale` is another thing
+        (
+            [
+                dict(type='torchvision/Resize', size=256),
+                dict(
+                    type='torchvision/RandomResizedCrop',
+                    size=(96, 128),
+                    scale=(0.2, 1.0),
+                ),
+                dict(type='torchvision/RandomHorizontalFlip', p=0.5),
+            ],
+            (96, 128),
         ),
     ],
 )

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from localsup_mm.engine import check_data
 from localsup_mm.hosts import find_host, read_training
 from localsup_mm.hosts.mmdet import find_annotations
+from localsup_mm.simulation import peak_memory, read_workload
 
 
 @pytest.mark.parametrize('annotations', [('mask', 'seg'), ('mask',), ()])
@@ -27,6 +28,23 @@ def test_boxes(annotations):
     assert instances.bboxes.max() <= 160
     assert ('masks' in instances) == ('mask' in annotations)
     assert ('gt_sem_seg' in samples[0]) == ('seg' in annotations)
+
+
+@pytest.mark.parametrize(
+    ('loaded', 'number'), [(dict(num_max_proposals=300), 300), ({}, 2000)]
+)
+def test_proposals(loaded, number):
+    """A Fast R-CNN has no RPN: its boxes come with the data."""
+    cfg = read_training('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py')
+    cfg.model.backbone.depth = 18
+    cfg.model.neck.in_channels = [64, 128, 256, 512]
+    for transform in cfg.train_dataloader.dataset.pipeline:
+        if transform.type == 'LoadProposals':
+            transform.clear()
+            transform.update(type='LoadProposals', **loaded)
+    samples = find_host('mmdet').make_data_samples(cfg, (2, 3, 128, 160))
+    assert len(samples[1].proposals.bboxes) == number
+    assert peak_memory(read_workload(cfg, 1, (128, 160))) > 0
 
 
 def test_what_configs_load():

@@ -7,7 +7,7 @@ import torch
 from processes import ROOT
 
 from localsup_mm.hosts import read_training
-from localsup_mm.simulation import read_workload
+from localsup_mm.simulation import peak_memory, read_workload
 
 
 def load(path):
@@ -126,6 +126,48 @@ def test_optimizer_of_a_host():
     workload = read_workload(cfg, 2)
     optimizer = workload.make_optimizer([torch.nn.Parameter(torch.ones(1))])
     assert type(optimizer).__module__.startswith('mmpretrain')
+
+
+class ReadsNorms(torch.optim.SGD):
+    """An optimizer that reads values of its tensors, as LARS does."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group['params']:
+                if parameter.norm() and parameter.grad.norm().item() > 0.5:
+                    parameter.grad.mul_(0.5)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize('kind', ['LARS', ReadsNorms])
+def test_optimizer_that_reads_values(kind):
+    """It is simulated, too: its memory is the same for any value."""
+    cfg = load('e2e/resnet32_cifar10.py')
+    expected = peak_memory(read_workload(cfg, 8))
+    cfg.optim_wrapper.optimizer = dict(type=kind, lr=0.1, momentum=0.9)
+    workload = read_workload(cfg, 8)
+    assert not workload.is_data_dependent
+    assert peak_memory(workload) == expected
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [
+        ('mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py', 'MAE'),
+        ('simclr/simclr_resnet50_16xb256-coslr-200e_in1k.py', 'SimCLR'),
+        (
+            'swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
+            'SwAV',
+        ),
+    ],
+)
+def test_learning_without_labels(name, kind):
+    """No batch of it can be made up; that it trains is tested elsewhere."""
+    cfg = load(f'mmpretrain::{name}')
+    message = f'`model` should learn .* labels.*but got {kind},.*decoder'
+    with pytest.raises(ValueError, match=message):
+        read_workload(cfg)
 
 
 @pytest.mark.parametrize(

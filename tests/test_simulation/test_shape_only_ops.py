@@ -79,3 +79,11 @@ def test_values_are_read_in_a_forward_pass():
         x = torch.ones(4)
         assert (2 * x).sum().item() == 8
         assert F.linear(x[None], torch.ones(2, 4)).tolist() == [[0.0, 0.0]]
+
+
+def test_cast_in_a_backward():
+    """Under mixed precision it names the device that it casts for."""
+    x = torch.ones(4, requires_grad=True)
+    with ShapeOnlyOps():
+        x.to(torch.bfloat16).sum().backward()
+    assert (x.grad.shape, x.grad.dtype) == ((4,), torch.float32)
