@@ -10,11 +10,12 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
 
-from list_configs import locate, name_paths
+from list_configs import HOSTS, locate, name_paths
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS
@@ -24,7 +25,7 @@ from localsup_mm.engine import check_classes
 from localsup_mm.errors import BoundaryError
 from localsup_mm.hosts import find_class, find_host, read_training
 from localsup_mm.planning import check_end_to_end, localize, write_config
-from localsup_mm.simulation import read_workload
+from localsup_mm.simulation import build_host_model, read_workload
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -35,9 +36,9 @@ def measure(name: str) -> dict[str, Any]:
 
     Returns:
         dict: ``verdict``: ``'works'``, ``'saves nothing'``, ``'no cut'``,
-        ``'refused'`` by a check of ours, or ``'fails'``; ``message`` of an
-        error; the figures of the plan, sizes in bytes; ``seconds``, of the
-        CPU.
+        ``'refused'`` by a check of ours, ``'host fails'`` by itself, or
+        ``'fails'``; ``message`` of an error; the figures of the plan, sizes
+        in bytes; ``seconds``, of the CPU.
     """
     begin = time.process_time()
     record: dict[str, Any] = {}
@@ -46,14 +47,26 @@ def measure(name: str) -> dict[str, Any]:
     except BoundaryError as error:
         record.update(verdict='no cut', message=name_paths(str(error)))
     except Exception as error:
-        is_ours = is_refusal(error)
-        verdict = 'refused' if is_ours else 'fails'
-        kind = '' if is_ours else f'{type(error).__name__}: '
+        kind = f'{type(error).__name__}: '
+        if is_refusal(error):
+            verdict, kind = 'refused', ''
+        else:
+            verdict = 'host fails' if _is_of_host(error) else 'fails'
         record.update(
             verdict=verdict, message=name_paths(f'{kind}{error}')[:1000]
         )
     record['seconds'] = round(time.process_time() - begin, 1)
     return record
+
+
+def _is_of_host(error: Exception) -> bool:
+    """Tell whether a host cannot build its model, or says it cannot train."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    package = frames[-1].f_globals.get('__package__') or ''
+    return any(f.f_code is build_host_model.__code__ for f in frames) or (
+        isinstance(error, NotImplementedError)
+        and package.split('.')[0] in HOSTS
+    )
 
 
 def _localize(name: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ VERDICTS = {
     'neck and heads set the peak',
     'no cut': 'the backbone has no place to cut',
     'refused': 'a check of this package refuses it',
+    'host fails': 'the host itself cannot build it here, as where a package '
+    'or a download is missing, or says that it does not train it',
     'fails': 'an error that no check foresaw',
     'unreadable': 'mmengine cannot read it, as where a package is missing',
     'trains nothing': 'no model, data or optimizer to train',
@@ -98,7 +100,7 @@ def _make_times(records: Sequence[dict[str, Any]]) -> str:
 def _make_reasons(records: Sequence[dict[str, Any]]) -> str:
     """List the messages, each with the number of configs and an example."""
     lines = ['## Reasons\n']
-    for verdict in ('no cut', 'refused', 'fails', 'unreadable'):
+    for verdict in ('no cut', 'refused', 'host fails', 'fails', 'unreadable'):
         found: dict[str, list[str]] = {}
         for record in records:
             if record['verdict'] == verdict:

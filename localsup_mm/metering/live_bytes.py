@@ -1,6 +1,7 @@
 """Peak memory of tensors, on any device and without running for real."""
 
 import weakref
+from functools import partial
 from typing import Any, Optional
 
 from torch import Tensor, nn
@@ -47,6 +48,7 @@ class LiveBytes(TorchDispatchMode):
         super().__init__()
         self.current = self.peak = 0
         self._sizes: dict[int, int] = {}
+        self._storages: dict[int, weakref.ref] = {}
         if model is not None:
             for tensor in [*model.parameters(), *model.buffers()]:
                 self._count(tensor)
@@ -65,14 +67,16 @@ class LiveBytes(TorchDispatchMode):
             return  # a fake tensor whose size depends on data, e.g. a mask
         known = self._sizes.get(key)
         if known is None:
-            weakref.finalize(storage, self._forget, key).atexit = False
+            forget = partial(self._forget, key)
+            self._storages[key] = weakref.ref(storage, forget)
         elif known == size:
             return
         self._sizes[key] = size
         self.current += size - (known or 0)
         self.peak = max(self.peak, self.current)
 
-    def _forget(self, key: int) -> None:
+    def _forget(self, key: int, storage: weakref.ref) -> None:
+        del self._storages[key]
         self.current -= self._sizes.pop(key, 0)
 
     def __torch_dispatch__(

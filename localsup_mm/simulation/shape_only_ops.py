@@ -2,6 +2,9 @@
 
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from mmap import mmap
 from typing import Any, Optional
 
 import numpy as np
@@ -23,22 +26,33 @@ from ..upstream import (
 
 __all__ = ['ShapeOnlyOps', 'real_loss', 'to_real']
 
-aten = torch.ops.aten
 _HEAVY = {
-    aten.convolution,
-    aten.addmm,
-    aten.mm,
-    aten.bmm,
-    aten.baddbmm,
-    aten.grid_sampler_2d,
+    'aten::convolution',
+    'aten::addmm',
+    'aten::mm',
+    'aten::bmm',
+    'aten::baddbmm',
+    'aten::grid_sampler_2d',
+    'torchvision::deform_conv2d',
+    'torchvision::roi_align',
 }
+# ops in place that change more than values
+_RESHAPES = {
+    'aten::set_',
+    'aten::resize_',
+    'aten::resize_as_',
+    torch.Tag.inplace_view,
+}
+# memory from here on is taken from the system, in bytes
+_LARGE = 2**20
 
 
 class ShapeOnlyOps(TorchDispatchMode):
     """Return zeros of the right shape from convs and matrix products.
 
     All other ops of a forward pass run. In a backward, of whose values
-    nothing depends, no op does that makes a new tensor.
+    nothing depends, no op does that makes a new tensor or changes the values
+    of one.
 
     A detector assigns boxes, samples and suppresses by the values it finds:
     it does not run on fake tensors. With all features and logits zero it
@@ -54,12 +68,16 @@ class ShapeOnlyOps(TorchDispatchMode):
         kwargs: Optional[dict] = None,
     ) -> Any:
         kwargs = kwargs or {}
-        is_fake = any(issubclass(t, FakeTensor) for t in types)
-        is_heavy = func.overloadpacket in _HEAVY or (
-            is_in_backward() and _makes_new_tensors(func)
+        does = _look_at(func)
+        is_backward = is_in_backward()
+        is_skipped = does.is_heavy or (
+            is_backward and (does.makes_tensors or does.changes_values)
         )
-        if is_fake or not is_heavy:
+        is_fake = any(issubclass(t, FakeTensor) for t in types)
+        if is_fake or not is_skipped:
             return func(*args, **kwargs)
+        if does.changes_values:
+            return args[0]
         with dispatch_modes_disabled():
             args, kwargs = tree_map_only(
                 Tensor, lambda t: t.to('meta'), (args, kwargs)
@@ -68,34 +86,66 @@ class ShapeOnlyOps(TorchDispatchMode):
                 # a cast names the device that it casts for
                 kwargs = dict(kwargs, device='meta')
             shapes = func(*args, **kwargs)
-            return tree_map_only(Tensor, _make_zeros, shapes)
+            return tree_map_only(
+                Tensor, partial(_make_zeros, is_read=not is_backward), shapes
+            )
 
 
-def _makes_new_tensors(op: Any) -> bool:
-    """Tell whether an op returns new tensors, whose shapes need no data."""
+@dataclass(frozen=True)
+class _Kind:
+    """What an op does.
+
+    Args:
+        is_heavy (bool): Whether zeros stand for its result in a forward pass.
+        makes_tensors (bool): Whether it returns new tensors, whose shapes
+            need no data.
+        changes_values (bool): Whether it writes values into its first
+            argument and returns that.
+    """
+
+    is_heavy: bool
+    makes_tensors: bool
+    changes_values: bool
+
+
+@cache
+def _look_at(op: Any) -> _Kind:
     name, _, overload = op.name().partition('.')
-    is_in_place = name.endswith('_') or 'out' in overload
+    is_in_place = name.endswith('_')
     needs_data = {
         torch.Tag.dynamic_output_shape,
         torch.Tag.data_dependent_output,
     }.intersection(op.tags)
     is_view = op.is_view or op.overloadpacket is UNSAFE_VIEW
-    return not (is_in_place or is_view or needs_data)
+    return _Kind(
+        name in _HEAVY,
+        not (is_in_place or 'out' in overload or is_view or needs_data),
+        # those that begin with a line below take lists
+        is_in_place
+        and not name.startswith('aten::_')
+        and _RESHAPES.isdisjoint((name, *op.tags)),
+    )
 
 
-def _make_zeros(like: Tensor) -> Tensor:
+def _make_zeros(like: Tensor, is_read: bool) -> Tensor:
     """Make zeros on the CPU whose memory nobody touches before they do.
 
     Args:
         like (Tensor): A tensor without data, with the strides.
+        is_read (bool): Whether an op will look at them. It is slow on what
+            comes from the system page by page; what numpy has is used again,
+            but filled with zeros first.
 
     Returns:
         Tensor: The zeros.
     """
     size = like.untyped_storage().nbytes()
-    storage = torch.from_numpy(np.zeros(size, np.uint8)).untyped_storage()
+    if is_read or size < _LARGE:
+        data = torch.from_numpy(np.zeros(size, np.uint8))
+    else:
+        data = torch.frombuffer(mmap(-1, size), dtype=torch.uint8)
     zeros = torch.empty(0, dtype=like.dtype)
-    return zeros.set_(storage, 0, like.size(), like.stride())
+    return zeros.set_(data.untyped_storage(), 0, like.size(), like.stride())
 
 
 class _ToReal(Function):

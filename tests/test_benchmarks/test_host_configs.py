@@ -137,11 +137,21 @@ def test_verdicts(write):
     frozen = 'model = dict(backbone=dict(frozen_stages=4))'
     no_cut = measure(write('no_cut', f'{SMALL}{frozen}'))
     assert no_cut['verdict'] == 'no cut'
-    fails = measure(
-        write('fails', f'{SMALL}model = dict(backbone=dict(depth=7))')
+    unbuilt = measure(
+        write('unbuilt', f'{SMALL}model = dict(backbone=dict(depth=7))')
     )
+    assert unbuilt['verdict'] == 'host fails'
+    assert unbuilt['message'].startswith('KeyError')
+    beyond = 'model = dict(decode_head=dict(in_index=9))'
+    fails = measure(write('fails', f'{SMALL}{beyond}'))
     assert fails['verdict'] == 'fails'
-    assert fails['message'].startswith('KeyError')
+
+
+def test_what_a_host_does_not_train():
+    name = 'mmpretrain::levit/levit-128_8xb256_in1k.py'
+    found = measure(name)
+    assert found['verdict'] == 'host fails'
+    assert "doesn't support training in distillation" in found['message']
 
 
 @pytest.mark.slow  # processes of their own

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
 
 from localsup_mm.metering import LiveBytes
 from localsup_mm.simulation.shape_only_ops import ShapeOnlyOps
@@ -50,6 +51,7 @@ def test_backward_has_shapes_and_bytes_but_no_values():
         lambda x: x.expand(2, 3),
         lambda x: torch.ops.aten._unsafe_view(x, [6]),
         lambda x: x.add_(1),
+        lambda x: x.unsqueeze_(0),
     ],
 )
 def test_what_shares_memory_still_does_in_a_backward(op):
@@ -87,3 +89,30 @@ def test_cast_in_a_backward():
     with ShapeOnlyOps():
         x.to(torch.bfloat16).sum().backward()
     assert (x.grad.shape, x.grad.dtype) == ((4,), torch.float32)
+
+
+def test_values_in_a_backward_are_left_alone():
+    class Doubles(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient.new_ones(gradient.shape).mul_(2).view_as(gradient)
+
+    x = torch.ones(2**20, requires_grad=True)
+    with ShapeOnlyOps(), LiveBytes() as live:
+        Doubles.apply(x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert not x.grad.any()
+    assert live.current == 4 * 2**20
+
+
+def test_deformable_convs_are_not_computed():
+    x = torch.ones(1, 2, 4, 4)
+    offset = torch.zeros(1, 18, 4, 4)
+    with ShapeOnlyOps():
+        y = deform_conv2d(x, offset, torch.ones(3, 2, 3, 3), padding=1)
+    assert y.shape == (1, 3, 4, 4)
+    assert not y.any()
