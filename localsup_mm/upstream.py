@@ -143,7 +143,7 @@ def is_in_place(op: Any) -> bool:
     """Tell whether an op changes its first argument.
 
     Args:
-        op (Any): What a dispatch mode gets as ``func``.
+        op (Any): The ``func`` that a dispatch mode gets.
 
     Returns:
         bool: Whether it does.

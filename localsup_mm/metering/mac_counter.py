@@ -64,7 +64,7 @@ def is_product(op: Any) -> bool:
     """Tell whether an op is a conv, a matrix product or attention.
 
     Args:
-        op (Any): What a dispatch mode gets as ``func``.
+        op (Any): The ``func`` that a dispatch mode gets.
 
     Returns:
         bool: Whether it has multiply-accumulates that are counted.

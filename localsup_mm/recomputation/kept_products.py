@@ -1,4 +1,4 @@
-"""What convs and matrix products returned, for a second run."""
+"""Results of convs and matrix products, for a second run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ __all__ = ['KeptProducts', 'outside_first_runs']
 
 
 class _Product(NamedTuple):
-    """What one conv or matrix product returned, and its version then."""
+    """The result of one conv or matrix product, and its version then."""
 
     op: Any
     result: Any

@@ -85,9 +85,9 @@ def _read(
     recompute: Union[Sequence[str], Mapping[str, Sequence[str]]],
 ) -> list[tuple[bool, str]]:
     """List whether a name is of a cheap one, and the name."""
-    kinds = recompute
-    if not isinstance(recompute, Mapping):
-        kinds = dict(full=recompute)
+    kinds = (
+        recompute if isinstance(recompute, Mapping) else dict(full=recompute)
+    )
     if not kinds.keys() <= _KINDS.keys() or not all(
         isinstance(names, (list, tuple))
         and all(isinstance(name, str) for name in names)

@@ -53,11 +53,11 @@ def test_checkpoints_of_a_config_can_be_left_out():
 
 @pytest.mark.parametrize('with_cp', [True, False, None])
 def test_names_to_recompute_are_those_of_the_config(with_cp):
-    """Unless the caller decides about activation checkpointing."""
+    """Unless the caller has the backbone checkpoint instead."""
     cfg = read_training('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
     cfg.recompute = ['backbone.layer1', 'neck']
     found = find_recomputed(build_host_model(cfg, with_cp))
-    names = [] if with_cp is not None else cfg.recompute
+    names = [] if with_cp else cfg.recompute
     assert [method.name for method in found] == names
 
 
