@@ -42,6 +42,7 @@ from .hosts import (  # noqa: E402
     let_configs_inherit_any_mmseg,
     let_configs_inherit_ours,
 )
+from .recomputation import recompute_modules  # noqa: E402
 from .supervision import (  # noqa: E402
     LocalStep,
     lend_step,
@@ -67,6 +68,7 @@ __all__ = [
     'engine',
     'lend_step',
     'models',
+    'recompute_modules',
     'supervise_locally',
     'supervision',
     'trace_backbone',

@@ -11,6 +11,7 @@ here; there are ``CheckpointHook._save_checkpoint_with_step``
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Optional
 
 import mmengine
@@ -56,6 +57,7 @@ __all__ = [
     'ParamScheduler',
     'TorchDispatchMode',
     'copy_layer_versions',
+    'detach_alias',
     'dispatch_modes_disabled',
     'draw_batches_by',
     'find_accumulative_counts',
@@ -65,6 +67,7 @@ __all__ = [
     'initialized_by_a_parent',
     'inner_count_kept',
     'is_in_backward',
+    'is_in_place',
     'is_lazy_config',
     'leave_out_of_ddp',
     'let_configs_inherit',
@@ -115,9 +118,39 @@ def copy_layer_versions(
         )
 
 
+def detach_alias(tensor: Tensor) -> Tensor:
+    """Detach a tensor within a dispatch mode, where autograd is done already.
+
+    Args:
+        tensor (Tensor): Any tensor.
+
+    Returns:
+        Tensor: Another one on the same storage. What is changed in place in
+        one of them counts in the version of both.
+    """
+    view_key = torch._C.DispatchKey.ADInplaceOrView
+    with torch._C._SetExcludeDispatchKeyGuard(view_key, False):
+        return tensor.detach()
+
+
 def is_in_backward() -> bool:
     """Tell whether autograd is running a backward in this thread."""
     return torch._C._current_graph_task_id() != -1
+
+
+@cache
+def is_in_place(op: Any) -> bool:
+    """Tell whether an op changes its first argument.
+
+    Args:
+        op (Any): The ``func`` that a dispatch mode gets.
+
+    Returns:
+        bool: Whether it does.
+    """
+    arguments = op._schema.arguments
+    first = arguments[0].alias_info if arguments else None
+    return first is not None and first.is_write
 
 
 def is_lazy_config(path: str) -> bool:

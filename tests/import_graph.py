@@ -22,6 +22,7 @@ FLOORS = (
     'replaced_method',
     'metering',
     'hosts',
+    'recomputation',
     'models',
     'tracing',
     'supervision',

@@ -15,7 +15,7 @@ from cases import CASES, CONTEXT_CASES, ToyModel, build_model
 from mmengine.model import MMDistributedDataParallel
 from two_processes import run_two_processes
 
-from localsup_mm import LocalOptimWrapper
+from localsup_mm import LocalOptimWrapper, recompute_modules
 from localsup_mm.engine import LocalDistributedDataParallel, prepare_model
 from localsup_mm.supervision import local_parameters
 
@@ -142,6 +142,21 @@ def check_buffers_and_unused(rank):
     assert model.module.own == rank
 
 
+def check_recomputed(rank):
+    """Of each kind, with statistics of norms that change once."""
+    use_batch(rank)
+    states = []
+    for recompute in ([], dict(full=['backbone.layer*.*'], cheap=['neck'])):
+        bare = build_model(CASES['resnet_v1c_dilated'])
+        model = LocalDistributedDataParallel(bare)
+        recompute_modules(bare, recompute)
+        wrapper = asserts.wrap(model)
+        for _ in range(2):
+            asserts.train_step(model, wrapper)
+        states.append(model.state_dict())
+    assert_equal(*states)
+
+
 def check_all(rank):
     for name in NAMES:
         check(name, LocalDistributedDataParallel, 1, rank)
@@ -169,6 +184,7 @@ def check_all(rank):
     check_module_step(rank)
     check_frozen_since(rank)
     check_runs_twice(rank)
+    check_recomputed(rank)
 
 
 def test_two_processes():

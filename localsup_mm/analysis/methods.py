@@ -164,7 +164,7 @@ def _check_same_network(cfgs: Sequence[Config]) -> None:
 
 
 def to_end_to_end(cfg: Config) -> Config:
-    """Copy a config with the plain backbone.
+    """Copy a config with the plain backbone, and nothing recomputed.
 
     Args:
         cfg (Config): The whole config; it is not changed.
@@ -173,6 +173,7 @@ def to_end_to_end(cfg: Config) -> Config:
         Config: The copy, whose model is the host's.
     """
     cfg = copy.deepcopy(cfg)
+    cfg.pop('recompute', None)
     if Method(cfg).is_local:
         cfg.model.backbone = cfg.model.backbone.backbone
     return cfg

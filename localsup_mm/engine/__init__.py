@@ -20,6 +20,7 @@ from .checks import (
 )
 from .hooks import (
     PeakMemoryHook,
+    RecomputeHook,
     ReconstructionHook,
     SetupCheckHook,
     reconstruct,
@@ -48,6 +49,7 @@ __all__ = [
     'LocalDistributedDataParallel',
     'LocalOptimWrapper',
     'PeakMemoryHook',
+    'RecomputeHook',
     'ReconstructionHook',
     'SafeCheckpointHook',
     'SetupCheckHook',

@@ -16,6 +16,8 @@ __all__ = ['build_runner', 'check_resumed', 'use_safe_hooks']
 def use_safe_hooks(cfg: Config) -> bool:
     """Let a config with the host's own hooks resume and be checked as well.
 
+    A ``recompute`` in it gets the hook that does what it says.
+
     Args:
         cfg (Config): Config of a training; changed in place.
 
@@ -25,6 +27,8 @@ def use_safe_hooks(cfg: Config) -> bool:
     """
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hooks.setdefault('setup_check', ConfigDict(type='SetupCheckHook'))
+    if cfg.get('recompute'):
+        hooks.setdefault('recompute', ConfigDict(type='RecomputeHook'))
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
     if hook is None or name_type(hook, HOOKS) != 'CheckpointHook':
         return False

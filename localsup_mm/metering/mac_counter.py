@@ -7,6 +7,8 @@ from torch.utils.module_tracker import ModuleTracker
 
 from ..upstream import ATTENTION_ON_CPU, TorchDispatchMode
 
+__all__ = ['MacCounter', 'is_product']
+
 # torch knows attention on a GPU; on a CPU it has other names
 _FORMULAS = {
     **flop_registry,
@@ -56,3 +58,15 @@ class MacCounter(TorchDispatchMode):
             if not self._modules.is_bw:
                 self.forward += macs
         return result
+
+
+def is_product(op: Any) -> bool:
+    """Tell whether an op is a conv, a matrix product or attention.
+
+    Args:
+        op (Any): The ``func`` that a dispatch mode gets.
+
+    Returns:
+        bool: Whether it has multiply-accumulates that are counted.
+    """
+    return op.overloadpacket in _FORMULAS

@@ -132,7 +132,8 @@ class _StepRecorder:
     def _at_input(
         self, name: str, module: nn.Module, args: tuple, kwargs: dict
     ) -> None:
-        self._inputs[name] = find_storages((args, kwargs))
+        # not in a second run
+        self._inputs.setdefault(name, find_storages((args, kwargs)))
 
     def _at_end(
         self,
@@ -142,6 +143,8 @@ class _StepRecorder:
         args: tuple,
         h: Tensor,
     ) -> None:
+        if stretch.output:  # in a second run
+            return
         stretch.forward_peak = self._take_peak()
         stretch.live_after = self.live.current - self._static
         stretch.output = find_storages(h)

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..engine import prepare_model
 from ..hosts import find_checkpoint_argument, set_activation_checkpointing
+from ..recomputation import recompute_modules
 
 __all__ = ['build_host_model', 'drop_pretrained']
 
@@ -22,8 +23,8 @@ def build_host_model(
     Args:
         cfg (Config): The config of a training; it is not changed.
         with_cp (bool, optional): Whether the backbone uses activation
-            checkpointing; if not, no layer does. Defaults to None: the
-            config decides.
+            checkpointing, and nothing is recomputed by name; if not, no
+            layer does. Defaults to None: the config decides.
         is_local (bool): Whether to keep its local modules, if it has some.
             Defaults to True.
 
@@ -54,6 +55,8 @@ def build_host_model(
     model = revert_sync_batchnorm(model)
     if is_wrapped and is_local:
         prepare_model(model)
+    if not with_cp and cfg.get('recompute'):
+        recompute_modules(model, cfg.recompute)
     return model
 
 

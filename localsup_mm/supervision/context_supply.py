@@ -150,8 +150,8 @@ class ContextSupply(BaseModule):
             raise RuntimeError(
                 f'`boundary` {self.boundaries[k].name!r} should run within '
                 'the forward pass for context_supply, but got a run behind '
-                'it. Replace activation_checkpointing in the config by '
-                'with_cp=True of the backbone.'
+                'it. Let recompute, or activation_checkpointing, name parts '
+                'of local modules only, or set with_cp=True of the backbone.'
             )
         image = self._take(0)
         boundary = self.boundaries[k]

@@ -2,13 +2,14 @@
 
 import difflib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from torch import nn
 
 from ..hosts import build_part
+from ..recomputation import recompute_modules
 from ..tracing import trace_backbone
 from .context_supply import ContextSupply
 from .init_submodule import init_submodule
@@ -71,6 +72,7 @@ def supervise_locally(
     local_modules: Sequence[dict],
     input_size: Optional[tuple[int, int]] = None,
     context_supply: Optional[dict] = None,
+    recompute: Union[Sequence[str], Mapping[str, Sequence[str]]] = (),
 ) -> nn.Module:
     """Cut a backbone into gradient-isolated local modules, in place.
 
@@ -85,6 +87,9 @@ def supervise_locally(
         context_supply (dict, optional): Arguments of
             :class:`ContextSupply`, e.g. ``dict(mode='r1e')``. Defaults to
             None: a local module gets nothing but the features before it.
+        recompute (Sequence[str] | Mapping[str, Sequence[str]]): Submodules
+            of the backbone that compute again in the backward, see
+            :func:`recompute_modules`. Defaults to (): none.
 
     Returns:
         nn.Module: The same object.
@@ -147,6 +152,7 @@ def supervise_locally(
             backbone, partition, **context_supply
         )
         init_submodule(backbone.context_supply)
+    recompute_modules(backbone, recompute)
     return backbone
 
 

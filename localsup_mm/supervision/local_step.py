@@ -13,6 +13,7 @@ from ..hosts import (
     allow_activation_checkpointing,
     uses_activation_checkpointing,
 )
+from ..recomputation import outside_first_runs
 from ..upstream import not_compiled, tree_map_only
 from .learns import learns
 from .local_module import LocalModule
@@ -143,14 +144,15 @@ class LocalStep:
             Tensor, optional: The result of ``backward``.
         """
         local_module = supervision.local_modules[k]
-        with _outside_activation_checkpoints():
-            losses = local_module.loss(
-                h,
-                self.inputs,
-                self._find_labels(),
-                [self.feats[i] for i in local_module.levels],
-            )
-        loss = self.backward(local_module, losses)
+        with outside_first_runs():
+            with _outside_activation_checkpoints():
+                losses = local_module.loss(
+                    h,
+                    self.inputs,
+                    self._find_labels(),
+                    [self.feats[i] for i in local_module.levels],
+                )
+            loss = self.backward(local_module, losses)
         if self.is_last:
             local_module.follow(self.begun[supervision])
         if self.steps_each_module:

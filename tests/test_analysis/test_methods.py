@@ -49,3 +49,14 @@ def test_several_local_configs():
     assert not methods['greedy_k4'].is_optional
     assert methods['greedy_k2+with_cp'].is_optional
     assert methods[f'{second}+with_cp'].label.endswith('+ checkpointing')
+
+
+def test_recomputation_is_of_the_local_ones():
+    """As a config says it; end to end nothing is."""
+    path = f'{ROOT}/configs/infopro/resnet32_k4_softmax_cifar10.py'
+    cfg = read_comparable(path)
+    cfg.recompute = ['backbone.layer1']
+    methods = derive_methods(cfg)
+    assert methods['infopro'].cfg.recompute == ['backbone.layer1']
+    assert 'recompute' not in methods['e2e'].cfg
+    assert cfg.recompute

@@ -34,6 +34,12 @@ SMALL_SWIN = {
     'model.auxiliary_head.channels': 32,
 }
 MASK_RCNN = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
+RECOMPUTE = dict(
+    recompute=dict(
+        full=['backbone.layer1.*', 'auxiliary_head'],
+        cheap=['backbone.layer*', 'decode_head', 'decode_head.loss_by_feat'],
+    )
+)
 SMALL_MASK_RCNN = {'model.backbone.depth': 18}
 
 
@@ -73,6 +79,7 @@ def make_toy_planner(name='toy', size=64, aux_nets=None, **kwargs):
         (DEEPLAB, {}, {}, ['layer3.0']),
         (DEEPLAB, {}, dict(amp=True), ['layer1', 'layer3.0']),
         (DEEPLAB, {}, dict(with_cp=True), ['layer1', 'layer3.0']),
+        (DEEPLAB, RECOMPUTE, {}, ['layer1', 'layer3.0']),
         (DEEPLAB, ACCUMULATING, {}, ['layer1', 'layer3.0']),
         (RESNET32, {}, dict(batch_size=1024), ['layer1.2', 'layer2.1']),
         (

@@ -8,6 +8,7 @@ from localsup_mm.hosts import (
     read_training,
     uses_activation_checkpointing,
 )
+from localsup_mm.recomputation import find_recomputed
 from localsup_mm.simulation import build_host_model, drop_pretrained
 
 
@@ -48,6 +49,16 @@ def test_checkpoints_of_a_config_can_be_left_out():
     )
     cfg.model.backbone.memory_efficient = False
     assert uses_activation_checkpointing(build_host_model(cfg, with_cp=True))
+
+
+@pytest.mark.parametrize('with_cp', [True, False, None])
+def test_names_to_recompute_are_those_of_the_config(with_cp):
+    """Unless the caller has the backbone checkpoint instead."""
+    cfg = read_training('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
+    cfg.recompute = ['backbone.layer1', 'neck']
+    found = find_recomputed(build_host_model(cfg, with_cp))
+    names = [] if with_cp else cfg.recompute
+    assert [method.name for method in found] == names
 
 
 def test_backbone_that_cannot_checkpoint():
