@@ -472,6 +472,7 @@ CONTEXT_CASES = {
     for name, mode in [
         ('toy', 'r1e'),
         ('folding', 'r1e'),
+        ('clip', 'r1e'),
         ('resnet_v1c_dilated', 'r2e'),
         ('resnet_v1d_with_cp', 'r1'),
         ('resnet_mmdet_frozen', 'r1e'),

@@ -75,6 +75,18 @@ class Boundary:
         grid = math.ceil(height / stride) * math.ceil(width / stride)
         return cls(name, shape[2], stride, tokens - grid, channels)
 
+    def stack_views(self, batch: Tensor) -> Tensor:
+        """Lay clips or frames of videos side by side, as a backbone has them.
+
+        Args:
+            batch (Tensor): Images; or videos of N clips or frames each,
+                ``(B, N, C, T, H, W)`` or ``(B, N, C, H, W)``.
+
+        Returns:
+            Tensor: All inputs of the backbone, ``(B * N, C, ...)``.
+        """
+        return batch.flatten(0, batch.dim() - self.num_dims - 2)
+
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Lay tokens out as a feature map; hand a feature map on.
 
