@@ -1,7 +1,5 @@
 """Parts of a local module, their channels and their initialization."""
 
-import importlib.util
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,8 +13,8 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import nn
 
-import localsup_mm.hosts.build as build
 from localsup_mm import LocalStep, lend_step, supervise_locally
+from localsup_mm.hosts import installed
 from localsup_mm.supervision import LocalModule
 from localsup_mm.tracing import Boundary
 from localsup_mm.upstream import BatchNorm
@@ -218,9 +216,9 @@ def test_neither_decoder_nor_head():
 
 
 def test_missing_host(monkeypatch):
-    find = importlib.util.find_spec
+    find = installed.find_spec
     monkeypatch.setattr(
-        build.importlib.util,
+        installed,
         'find_spec',
         lambda name, *a: None if name == 'mmdet' else find(name, *a),
     )
