@@ -42,12 +42,15 @@ DATASETS = {
     'coco': 'COCO',
     'coco-mini': 'COCO Mini',
     'mini-cityscapes': 'Mini Cityscapes (generated)',
+    'kinetics400': 'Kinetics-400',
+    'mini-videos': 'Mini Videos (generated)',
 }
 # how a metric begins, and its task
 TASKS = {
     'mIoU': 'Semantic Segmentation',
     'box': 'Object Detection',
     'mask': 'Instance Segmentation',
+    'acc': 'Action Recognition',
     '': 'Image Classification',
 }
 # the networks of InfoPro's Table 2
@@ -68,6 +71,7 @@ SEGMENTATION = (
 CIFAR = ('error', 'memory (GB)', 'overhead (%)')
 IMAGENET = ('top-1 error', 'top-5 error', 'memory (GB)', 'overhead (%)')
 DETECTION = ('box AP (mmdetection)', 'mask AP (mmdetection)')
+RECOGNITION = ('accuracy (mmaction2)', 'accuracy, top 5 (mmaction2)')
 
 
 def read_published(method: str) -> dict:
@@ -184,6 +188,7 @@ def write_tables(method: str) -> list[str]:
             _list('CIFAR-10, SVHN, STL-10', CIFAR, _pick(own, 'error')),
             _list('ImageNet', IMAGENET[:3], _pick(own, 'top-1 error')),
             _list('COCO', DETECTION, _pick(own, DETECTION[0])),
+            _list('Kinetics-400', RECOGNITION, _pick(own, RECOGNITION[0])),
         ]
     if method == 'dgl':
         tables = [_list('Cityscapes', SEGMENTATION[:3], more)]

@@ -39,7 +39,7 @@ from . import engine, models, supervision, tracing  # noqa: E402
 from .engine import LocalAmpOptimWrapper, LocalOptimWrapper  # noqa: E402
 from .errors import BoundaryError, SetupError  # noqa: E402
 from .hosts import (  # noqa: E402
-    let_configs_inherit_any_mmseg,
+    let_configs_inherit_any_host,
     let_configs_inherit_ours,
 )
 from .recomputation import recompute_modules  # noqa: E402
@@ -55,7 +55,7 @@ from .supervision import (  # noqa: E402
 from .tracing import trace_backbone  # noqa: E402
 
 let_configs_inherit_ours()
-let_configs_inherit_any_mmseg()
+let_configs_inherit_any_host()
 
 __all__ = [
     'BoundaryError',

@@ -53,6 +53,26 @@ class ToyBackbone(BaseModule):
 
 
 @MODELS.register_module()
+class ClipBackbone(BaseModule):
+    """Four 3D convs, two of which halve the rate; two outputs.
+
+    The first has a norm of its own.
+    """
+
+    def __init__(self, channels: int = 8) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(3, channels, (1, 3, 3), (1, 4, 4), (0, 1, 1))
+        self.conv2 = nn.Conv3d(channels, channels, 3, 2, 1)
+        self.norm2 = nn.GroupNorm(2, channels)
+        self.conv3 = nn.Conv3d(channels, channels, 3, (2, 1, 1), 1)
+        self.conv4 = nn.Conv3d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x2 = self.conv2(self.conv1(x).relu()).relu()
+        return self.norm2(x2), self.conv4(self.conv3(x2).relu())
+
+
+@MODELS.register_module()
 class FoldingBackbone(nn.Sequential):
     """It folds pixels into channels before its first conv, as YOLOX does."""
 
@@ -107,7 +127,7 @@ class ToyHead(BaseModule):
         self.fc = nn.Linear(in_channels, num_classes)
 
     def loss(self, feats: tuple, data_samples: Tensor) -> dict:
-        logits = self.fc(feats[-1].mean((2, 3)))
+        logits = self.fc(feats[-1].flatten(2).mean(2))
         accuracy = (logits.argmax(1) == data_samples).float().mean()
         return dict(
             loss_ce=F.cross_entropy(logits, data_samples), accuracy=accuracy
@@ -133,7 +153,7 @@ class ToyModel(BaseModel):
         if mode == 'tensor':
             return feats
         feats = feats if isinstance(feats, (tuple, list)) else (feats,)
-        pooled = [f.mean((2, 3)) if f.dim() == 4 else f for f in feats]
+        pooled = [f.flatten(2).mean(2) if f.dim() > 3 else f for f in feats]
         logits = self.neck(torch.cat(pooled, 1))
         return dict(loss_ce=F.cross_entropy(logits, data_samples))
 
@@ -143,6 +163,9 @@ CASES = {
         dict(type='ToyBackbone'), ['conv1', 'conv3'], (0, 1), ('norm2',)
     ),
     'folding': Case(dict(type='FoldingBackbone'), ['1', '2']),
+    'clip': Case(
+        dict(type='ClipBackbone'), ['conv2', 'conv3'], (0,), ('norm2',)
+    ),
     'resnet_v1c_dilated': Case(
         dict(
             type='mmseg.ResNetV1c',
@@ -449,6 +472,7 @@ CONTEXT_CASES = {
     for name, mode in [
         ('toy', 'r1e'),
         ('folding', 'r1e'),
+        ('clip', 'r1e'),
         ('resnet_v1c_dilated', 'r2e'),
         ('resnet_v1d_with_cp', 'r1'),
         ('resnet_mmdet_frozen', 'r1e'),
@@ -490,7 +514,7 @@ def build_model(
         model = ToyModel(backbone)
         model.eval()
         with torch.no_grad():
-            inputs, labels = make_batch()
+            inputs, labels = make_batch(model)
             model(inputs, labels, mode='loss')  # the neck learns its width
     torch.manual_seed(1)
     for parameter in model.neck.parameters():
@@ -501,9 +525,13 @@ def build_model(
 def make_batch(
     model: Optional[BaseModel] = None, size: int = 64
 ) -> tuple[Tensor, Any]:
-    """Two images, and labels as the model takes them."""
+    """Two images or clips, and labels as the model takes them."""
     generator = torch.Generator().manual_seed(2)
-    inputs = torch.rand(2, 3, size, size, generator=generator) * 255
+    is_of_clips = model is not None and any(
+        isinstance(m, nn.Conv3d) for m in model.modules()
+    )
+    shape = (3, 8, size, size) if is_of_clips else (3, size, size)
+    inputs = torch.rand(2, *shape, generator=generator) * 255
     if model is None or isinstance(model, ToyModel):
         return inputs, torch.tensor([0, 2])
     return inputs, [make_instances(size, size), make_instances(size, size - 9)]

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from network import no_network, server  # noqa: F401
 from stand_in_ops import use_stand_in  # noqa: F401
 from tiny_config import make_config, mini_cityscapes  # noqa: F401
+from tiny_videos import tiny_videos  # noqa: F401
 
 # before any fixture, those of a module or the session included
 torch.set_num_threads(1)

@@ -15,7 +15,9 @@ from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from tiny_detector import narrow_detector
+from tiny_videos import need_mmaction
 
+from localsup_mm.hosts import find_host
 from localsup_mm.planning import resolve_auto
 
 AUX_NETS = r'backbone\.local_supervision\.local_modules'
@@ -90,7 +92,27 @@ def make_detection_tiny(cfg):
     )
 
 
+def make_recognition_tiny(cfg):
+    """The published depth and cuts; four small videos of two classes."""
+    from mmaction.structures import ActionDataSample
+
+    backbone = cfg.model.backbone
+    backbone = backbone.get('backbone', backbone)
+    backbone.pretrained = None
+    if 'SlowOnly' in backbone.type:
+        backbone.base_channels = 8
+        cfg.model.cls_head.in_channels = 256 if backbone.depth >= 50 else 64
+    shape = find_host(cfg).make_input_shape(cfg, 4, 3, (64, 64))
+    return dict(
+        inputs=list(torch.randint(256, shape)),
+        data_samples=[
+            ActionDataSample().set_gt_label(i // 2) for i in range(4)
+        ],
+    )
+
+
 MAKE_TINY = {
+    'mmaction': make_recognition_tiny,
     'mmdet': make_detection_tiny,
     'mmseg': make_segmentation_tiny,
     'mmpretrain': make_classification_tiny,
@@ -117,13 +139,18 @@ def test_the_longer_baseline_of_cityscapes():
 @pytest.mark.parametrize('name', most_local_modules())
 def test_one_iteration(name):
     cfg = load(name)
+    if cfg.default_scope == 'mmaction':
+        need_mmaction()
     batch = MAKE_TINY[cfg.default_scope](cfg)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     before = {n: p.clone() for n, p in trained.items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     wrapper = OPTIM_WRAPPERS.build(
-        dict(type=cfg.optim_wrapper.type, optimizer=optimizer)
+        dict(
+            type=cfg.optim_wrapper.get('type', 'OptimWrapper'),
+            optimizer=optimizer,
+        )
     )
     assert model.train_step(batch, wrapper)['loss'].isfinite()
     idle = [n for n, p in trained.items() if torch.equal(p, before[n])]

@@ -24,7 +24,7 @@ MODULES = [
     'localsup_mm',
     *(m.name for m in pkgutil.walk_packages([str(ROOT)], 'localsup_mm.')),
 ]
-HOSTS = {'mmseg', 'mmdet', 'mmpretrain', 'mmcv'}
+HOSTS = {'mmseg', 'mmdet', 'mmpretrain', 'mmaction', 'mmcv'}
 OWN_NAMES = set()
 # on top of a host; imported by the configs that use them
 OPT_IN = ('models/backbones', 'datasets')

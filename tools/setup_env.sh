@@ -332,6 +332,8 @@ if [ "$MMCV" = compiled ]; then install_compiled_mmcv; fi
 start_step 'Installing localsup_mm, editable, and checking the imports (20 s)'
 own=(-e .)
 if [ "$MMCV" = lite ]; then own+=(./mmcv_ops); fi
+# without what it requires: a second OpenCV, and a decoder of videos
+own+=(-r requirements/video.txt)
 rm -rf mmcv_ops/build  # or modules that are gone come back from there
 pip_install localsup_mm --no-deps --no-build-isolation "${own[@]}"
 run_logged check show_nothing python -W ignore -c '

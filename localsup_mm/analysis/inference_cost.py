@@ -63,7 +63,8 @@ def _count(cfg: Config, size: tuple[int, int]) -> tuple[int, int]:
     model = build_host_model(cfg).eval()
     with torch.no_grad(), MacCounter() as counter:
         channels = find_image_channels(model.backbone, size)
-        model(torch.zeros(1, channels, *size))
+        shape = find_host(cfg).make_input_shape(cfg, 1, channels, size)
+        model(torch.zeros(shape))
     return _count_deployed(model), counter.total
 
 

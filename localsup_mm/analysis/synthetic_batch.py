@@ -26,8 +26,9 @@ def make_batch(
         dict: B ``inputs``, each ``(C, H, W)`` of uint8, and B
         ``data_samples``.
     """
-    shape = (num_images, image_channels, *size)
+    host = find_host(cfg)
+    shape = host.make_input_shape(cfg, num_images, image_channels, size)
     return dict(
         inputs=list(torch.randint(256, shape, dtype=torch.uint8)),
-        data_samples=find_host(cfg).make_data_samples(cfg, shape),
+        data_samples=host.make_data_samples(cfg, shape),
     )

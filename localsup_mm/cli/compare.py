@@ -109,7 +109,8 @@ def run(args: argparse.Namespace) -> None:
     add_time_ratios(results)
     for name, method in methods.items():
         results[name]['boundaries'] = method.boundaries
-    setting = _describe(args, cfgs, (batch, image_channels, *size), amp)
+    shape = find_host(cfg).make_input_shape(cfg, batch, image_channels, size)
+    setting = _describe(args, cfgs, shape, amp)
     title = f'{args.configs[0]}: {describe_setting(setting)}'
     print(f'\n{title}\n')
     print(format_methods(results, notes), flush=True)

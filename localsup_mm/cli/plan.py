@@ -59,7 +59,7 @@ def _plan(args: argparse.Namespace) -> None:
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         planner = make_planner(
             workload,
-            find_aux_nets(cfg, workload.input_shape[2:]),
+            find_aux_nets(cfg, workload.input_shape[-2:]),
             cfg.model.backbone.get('context_supply'),
             cfg.model.backbone.get('input_size'),
         )

@@ -1,6 +1,11 @@
-"""Everything that knows mmseg, mmdet, mmpretrain or mmcv by name."""
+"""Everything that knows mmseg, mmdet, mmpretrain, mmaction or mmcv by name."""
 
-from . import mmdet, mmpretrain, mmseg  # noqa: F401 - registers them
+from . import (  # noqa: F401 - registers them
+    mmaction,
+    mmdet,
+    mmpretrain,
+    mmseg,
+)
 from .activation_checkpointing import (
     allow_activation_checkpointing,
     find_checkpoint_argument,
@@ -28,7 +33,7 @@ from .label_maps import subsample_labels
 from .loss_weight import weigh_losses
 from .own_configs import (
     find_own_config,
-    let_configs_inherit_any_mmseg,
+    let_configs_inherit_any_host,
     let_configs_inherit_ours,
 )
 from .part_type import find_class, name_type, write_out_types
@@ -56,7 +61,7 @@ __all__ = [
     'find_network_error',
     'find_own_config',
     'let_compiled_ops_take_bfloat16',
-    'let_configs_inherit_any_mmseg',
+    'let_configs_inherit_any_host',
     'let_configs_inherit_ours',
     'make_inheritable',
     'name_type',

@@ -1,6 +1,5 @@
 """Building parts of any installed host from a config."""
 
-import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -10,7 +9,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from .config_parts import find_parameter
-from .known_hosts import known_hosts
+from .installed import check_installed
 
 __all__ = ['build_part']
 
@@ -55,7 +54,7 @@ def build_part(
     cfg = _drop_scope(dict(cfg))
     part = cfg['type']
     if isinstance(part, str):
-        _check_host(part)
+        check_installed(part.split('.')[0], 'type', part)
         # the default scope's registry knows a host's types by short names
         with MODELS.switch_scope_and_registry(None) as registry:
             part = registry.get(part)
@@ -84,19 +83,6 @@ def _fill(cfg: dict, key: str, expected: Any, argument: str) -> None:
         raise ValueError(
             f'`{key}` of {argument} should be {expected}, as the trace '
             f'found, but got {found!r}. Leave it out.'
-        )
-
-
-def _check_host(name: str) -> None:
-    scope = name.split('.')[0]
-    host = known_hosts().get(scope)
-    # what has no distribution registered itself, so that it is there
-    if host is None or host.distribution is None:
-        return
-    if importlib.util.find_spec(scope) is None:
-        raise ImportError(
-            '`type` should name a part of an installed package, but got '
-            f'{name!r}. Run: pip install {host.distribution}'
         )
 
 

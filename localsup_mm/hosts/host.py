@@ -77,13 +77,34 @@ class Host(MakesAuxNets, DataChecks):
 
         Args:
             cfg (Config): The config of a training.
-            shape (Sequence[int]): ``(B, C, H, W)`` of the images.
+            shape (Sequence[int]): See :meth:`make_input_shape`.
 
         Returns:
             Any: The batch's labels, as models of this host take them.
         """
-        size = (shape[2], shape[3])
+        size = (shape[-2], shape[-1])
         return [self.make_data_sample(cfg, size) for _ in range(shape[0])]
+
+    def make_input_shape(
+        self,
+        cfg: Config,
+        batch_size: int,
+        image_channels: int,
+        size: Sequence[int],
+    ) -> tuple[int, ...]:
+        """Make the shape of a batch, as models of this host take it.
+
+        Args:
+            cfg (Config): The config of a training.
+            batch_size (int): B.
+            image_channels (int): C.
+            size (Sequence[int]): H and W, in pixels.
+
+        Returns:
+            tuple[int, ...]: ``(B, C, H, W)``; a host of videos has frames and
+            clips among them.
+        """
+        return batch_size, image_channels, *size
 
     def find_num_classes(self, cfg: Config) -> int:
         """Find the number of classes, without a detector's background.

@@ -7,10 +7,11 @@ from pathlib import Path
 from mmengine.config import utils
 
 from ..upstream import let_configs_inherit
+from .known_hosts import known_hosts
 
 __all__ = [
     'find_own_config',
-    'let_configs_inherit_any_mmseg',
+    'let_configs_inherit_any_host',
     'let_configs_inherit_ours',
 ]
 
@@ -51,14 +52,21 @@ def let_configs_inherit_ours() -> None:
     let_configs_inherit(_PREFIX, find_own_config)
 
 
-def let_configs_inherit_any_mmseg() -> None:
+def let_configs_inherit_any_host() -> None:
     """Let mmengine understand ``_base_ = 'mmseg::...'`` of any distribution.
 
     It asks for the distribution mmsegmentation. Where mmseg comes from another
     one, e.g. onedl-mmsegmentation, it looks for the module from now on, as for
-    other hosts.
+    other hosts. So it does for mmaction, mmaction2 and otxmmaction2.
     """
+    for scope in known_hosts():
+        if not _is_distribution(utils.PKG2PROJECT.get(scope, scope)):
+            utils.PKG2PROJECT[scope] = scope
+
+
+def _is_distribution(name: str) -> bool:
     try:
-        distribution('mmsegmentation')
+        distribution(name)
     except PackageNotFoundError:
-        utils.PKG2PROJECT['mmseg'] = 'mmseg'
+        return False
+    return True

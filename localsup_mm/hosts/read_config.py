@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
 from ..upstream import is_lazy_config
+from .installed import check_installed
 from .known_hosts import find_host, known_hosts
 from .own_configs import find_own_config
 from .part_type import write_out_types
@@ -29,7 +30,21 @@ def read_config(path: str) -> Config:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the host or its config is unknown.
+        ImportError: If the host is not installed, or cannot be imported.
     """
+    try:
+        cfg = _read(path)
+    except ModuleNotFoundError as error:
+        # mmengine's, of a host whose config is named
+        for scope in known_hosts():
+            if str(error).startswith(f'{scope} is not installed'):
+                check_installed(scope, 'config', path)
+        raise
+    check_installed(cfg.get('default_scope'), 'config', path)
+    return cfg
+
+
+def _read(path: str) -> Config:
     if path.startswith('localsup_mm::'):
         return Config.fromfile(find_own_config(path))
     if '::' in path:

@@ -14,7 +14,9 @@ from ..upstream import BatchNorm
 __all__ = ['build_norm', 'running_statistics']
 
 
-def build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:
+def build_norm(
+    norm_cfg: Optional[dict], channels: int, num_dims: int = 2
+) -> nn.Module:
     """Build a norm layer from a config as the hosts write it.
 
     The groups of a group norm, which a config states for wide layers, become
@@ -24,14 +26,17 @@ def build_norm(norm_cfg: Optional[dict], channels: int) -> nn.Module:
     Args:
         norm_cfg (dict, optional): Config of the layer, e.g.
             ``dict(type='SyncBN')`` or ``dict(type='GN', num_groups=32)``.
-            None is BatchNorm2d.
+            None is plain batch norm.
         channels (int): Channels of the features.
+        num_dims (int): Dimensions of a feature map: 2 for images, 3 for
+            clips. Defaults to 2.
 
     Returns:
         nn.Module: The layer.
     """
     if norm_cfg is None:
-        return nn.BatchNorm2d(channels)
+        norm = nn.BatchNorm2d if num_dims == 2 else nn.BatchNorm3d
+        return norm(channels)
     cfg = dict(norm_cfg)
     requires_grad = cfg.pop('requires_grad', True)
     if 'num_groups' in cfg:

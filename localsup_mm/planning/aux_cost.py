@@ -94,7 +94,8 @@ def measure_aux_nets(
         with mode:
             start = live.peak = live.current
             with workload.autocast(), MacCounter() as counter:
-                losses = compute_loss(feats, inputs, data_samples)
+                views = boundary.stack_views(inputs)
+                losses = compute_loss(feats, views, data_samples)
                 loss = model.parse_losses(losses)[0]
             loss.backward()
     size = sum(p.numel() * p.element_size() for p in parameters)

@@ -51,7 +51,7 @@ def localize(
             there is no such plan.
     """
     aux_nets, context_supply = find_host(cfg).make_aux_nets(
-        cfg, method, workload.input_shape[2:]
+        cfg, method, workload.input_shape[-2:]
     )
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         planner = make_planner(workload, aux_nets, context_supply)

@@ -82,7 +82,9 @@ def read_workload(
         _check_step_each_module(wrapper, model, build_optimizer)
     workload = Workload(
         model,
-        (batch_size, find_image_channels(model.backbone, size), *size),
+        host.make_input_shape(
+            cfg, batch_size, find_image_channels(model.backbone, size), size
+        ),
         partial(host.make_data_samples, cfg),
         build_optimizer,
         # as large as float16, which lacks ops on a CPU

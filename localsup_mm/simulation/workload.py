@@ -18,7 +18,8 @@ class Workload:
     Args:
         model (nn.Module): A host's model, locally supervised or not, on the
             CPU.
-        input_shape (Sequence[int]): Shape of the images, ``(B, C, H, W)``.
+        input_shape (Sequence[int]): Shape of the images, ``(B, C, H, W)``, or
+            of the videos; see :meth:`Host.make_input_shape`.
         make_data_samples (Callable): Function of ``input_shape`` that returns
             the labels as the model takes them.
         make_optimizer (Callable): Function of the parameters that returns

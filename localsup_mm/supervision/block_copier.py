@@ -185,7 +185,7 @@ def _stride_of(block: Block) -> int:
     return max(block.stride // block.in_stride, 1)
 
 
-def _set_in_channels(conv: nn.Conv2d, in_channels: int) -> None:
+def _set_in_channels(conv: nn.Module, in_channels: int) -> None:
     conv.in_channels = in_channels
     shape = (conv.out_channels, in_channels, *conv.kernel_size)
     conv.weight = nn.Parameter(conv.weight.new_empty(shape))

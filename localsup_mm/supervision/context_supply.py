@@ -1,7 +1,7 @@
 """Context for later local modules, beside the features handed to them."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from typing import Any, Optional
 
@@ -57,7 +57,7 @@ class ContextSupply(BaseModule):
             rather than behind it. Not equivalent, and our own: much cheaper
             on large images. Defaults to False.
         norm_cfg (dict, optional): Norm layer, as the hosts write it.
-            Defaults to None: BatchNorm2d.
+            Defaults to None: plain batch norm.
 
     Attributes:
         sources (dict): Inputs of local modules, by index, that encoders may
@@ -83,7 +83,7 @@ class ContextSupply(BaseModule):
     ) -> None:
         super().__init__(
             [
-                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Kaiming', layer=['Conv2d', 'Conv3d']),
                 dict(type='Constant', layer=['_BatchNorm'], val=1),
             ]
         )
@@ -106,10 +106,15 @@ class ContextSupply(BaseModule):
                     boundary.channels,
                     pool_first,
                     norm_cfg,
+                    boundary.num_dims,
                 )
             for j in self._find_sources(k):
                 own[f'r{j + 1}'] = FeatureEncoder(
-                    widths[k - j], boundary.channels, pool_first, norm_cfg
+                    widths[k - j],
+                    boundary.channels,
+                    pool_first,
+                    norm_cfg,
+                    boundary.num_dims,
                 )
             self.encoders.append(own)
         self.sources: dict[int, tuple[Tensor, Optional[int]]] = {}
@@ -204,15 +209,15 @@ class ContextSupply(BaseModule):
             )
         return tensor
 
-    def _find_size(self, k: int, h: Tensor, image: Tensor) -> tuple[int, int]:
+    def _find_size(self, k: int, h: Tensor, image: Tensor) -> Sequence[int]:
         boundary = self.boundaries[k]
         feature_map = boundary.to_feature_map(h, image)
-        batch, channels, height, width = feature_map.shape
-        expected = height * image.shape[3] / image.shape[2]
+        batch, channels, *size = feature_map.shape
+        expected = size[-2] * image.shape[-1] / image.shape[-2]
         # convs without padding lose a few pixels
         if (batch, channels) != (len(image), boundary.channels) or abs(
-            width - expected
-        ) > 2 + width / 4:
+            size[-1] - expected
+        ) > 2 + size[-1] / 4:
             raise ValueError(
                 f'`boundary` {boundary.name!r} should give features (B, '
                 f'{boundary.channels}, h, w) in the shape of the images, or '
@@ -220,7 +225,7 @@ class ContextSupply(BaseModule):
                 f'{tuple(h.shape)} from images {tuple(image.shape)}. Choose '
                 'another boundary.'
             )
-        return height, width
+        return size
 
     def _at_end(self, backbone: nn.Module, args: tuple, outputs: Any) -> None:
         self.sources = {}

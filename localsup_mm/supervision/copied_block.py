@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..models.layers import on_frames
 from ..tracing import Block
 
 __all__ = ['CopiedBlock']
@@ -21,7 +22,7 @@ class CopiedBlock(BaseModule):
             does it where the block does not.
 
     Shape:
-        - x: ``(B, C, h, w)``.
+        - x: ``(B, C, h, w)``, of clips ``(B, C, t, h, w)``.
         - output: ``(B, block.channels, h / stride, w / stride)``.
     """
 
@@ -44,10 +45,14 @@ class CopiedBlock(BaseModule):
             Tensor: A feature map, too.
         """
         if self._pools:
-            x = F.max_pool2d(x, 2, ceil_mode=True)
+            x = on_frames(_halve, x)
         if not self._is_of_tokens:
             return self.module(x)
         size = x.shape[-2:]
         tokens = x.flatten(2).transpose(1, 2)
         others = (tuple(size),) if self._takes_size else ()
         return self.module(tokens, *others).transpose(1, 2).unflatten(2, size)
+
+
+def _halve(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, 2, ceil_mode=True)

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from ..hosts import compute_head_loss, subsample_labels
+from ..models.layers import on_frames
 from ..models.norm import running_statistics
 from ..tracing import Boundary
 from .block_copier import BlockCopier
 from .build_aux_nets import build_aux_nets
+from .check_dims import blame_dims
 
 __all__ = ['LocalModule']
 
@@ -59,9 +61,9 @@ class LocalModule(BaseModule):
         copier (BlockCopier, optional): Copies blocks of the backbone; the
             trace adds it. Defaults to None: no aux net copies any.
 
-    ``in_channels`` of decoder, neck and heads, ``image_channels`` of the
-    decoder and the strides of a dense head are taken from the trace where the
-    config leaves them out.
+    ``in_channels`` of decoder, neck and heads, ``num_dims``, which is 3 for
+    clips, ``image_channels`` of the decoder and the strides of a dense head
+    are taken from the trace where the config leaves them out.
 
     Attributes:
         index (int): Its place among the local modules, from 0.
@@ -69,8 +71,9 @@ class LocalModule(BaseModule):
             belong to the pyramid; none of a stride below ``min_stride``.
 
     Shape:
-        - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``.
-        - inputs: ``(B, 3, H, W)``, normalized.
+        - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``, or, of clips of a
+          video, ``(B, C, t, h, w)``.
+        - inputs: ``(B, 3, H, W)`` or ``(B, 3, T, H, W)``, normalized.
 
     Raises:
         ValueError: If there is neither a decoder nor an aux head, or
@@ -99,16 +102,15 @@ class LocalModule(BaseModule):
                 'a `decoder` or an `aux_head`, but got neither. Add e.g. '
                 "decoder=dict(type='ReconstructionDecoder')."
             )
-        if label_stride < 1:
-            raise ValueError(
-                '`label_stride` should be at least 1, but got '
-                f'{label_stride!r}. Leave it out to learn from all pixels.'
-            )
-        if min_stride < 1:
-            raise ValueError(
-                '`min_stride` should be at least 1, but got '
-                f'{min_stride!r}. Leave it out for features as they are.'
-            )
+        for name, stride in (
+            ('label_stride', label_stride),
+            ('min_stride', min_stride),
+        ):
+            if stride < 1:
+                raise ValueError(
+                    f'`{name}` should be at least 1, but got {stride!r}. '
+                    'Leave it out for features and labels as they are.'
+                )
         self.boundary = boundary
         self.label_stride = label_stride
         self.index = len(earlier)
@@ -130,7 +132,7 @@ class LocalModule(BaseModule):
             aux_head,
             channels,
             strides,
-            dict(image_channels=boundary.image_channels, copier=copier),
+            dict(boundary.describe_input(), copier=copier),
         )
         self.shared_neck, self.decoder = parts.shared_neck, parts.decoder
         self.aux_neck, self.aux_head = parts.aux_neck, parts.aux_head
@@ -143,12 +145,15 @@ class LocalModule(BaseModule):
             inputs (Tensor): ``(B, 3, H, W)``.
 
         Returns:
-            Tensor: ``(B, C, h', w')``, at ``min_stride`` at the finest.
+            Tensor: ``(B, C, h', w')``, at ``min_stride`` at the finest; of
+            clips frame by frame.
         """
         feature_map = self.boundary.to_feature_map(feats, inputs)
         if self._square == 1:
             return feature_map
-        return avg_pool2d(feature_map, self._square, ceil_mode=True)
+        return on_frames(
+            lambda x: avg_pool2d(x, self._square, ceil_mode=True), feature_map
+        )
 
     def loss(
         self,
@@ -176,9 +181,10 @@ class LocalModule(BaseModule):
         arguments = feats, inputs, data_samples, pyramid
         try:
             return self._loss(*arguments)
-        except ValueError as error:
+        except (RuntimeError, ValueError) as error:
             # torch's, of which there is no class
             if 'more than 1 value per channel' not in str(error):
+                blame_dims(self, error)
                 raise
         with running_statistics(self):
             return self._loss(*arguments)

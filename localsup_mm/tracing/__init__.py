@@ -3,7 +3,7 @@
 from .backbone_trace import BackboneTrace
 from .block import Block
 from .boundary import Boundary
-from .image_channels import find_image_channels
+from .input_shape import find_image_channels, find_input_shape
 from .partition import Partition
 from .trace import trace_backbone
 
@@ -13,5 +13,6 @@ __all__ = [
     'Boundary',
     'Partition',
     'find_image_channels',
+    'find_input_shape',
     'trace_backbone',
 ]

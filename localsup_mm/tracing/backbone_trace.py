@@ -11,7 +11,6 @@ from ..errors import BoundaryError
 from .autograd_graph import AutogradGraph, iterate
 from .block_finder import BlockFinder
 from .boundary import Boundary
-from .module_call import TRACED_BATCH
 from .partition import Partition
 from .tap_finder import TapFinder
 
@@ -25,8 +24,8 @@ class BackboneTrace:
 
     Args:
         backbone_name (str): Class of the backbone, for messages.
-        image_shape (tuple[int, int, int]): Channels, height and width of the
-            traced image.
+        input_shape (tuple[int]): ``(B, C, H, W)`` of the traced images, or
+            ``(B, C, T, H, W)`` of clips.
         calls (dict[str, ModuleCall]): The run of each submodule by its name,
             in order of completion.
         outputs (list): Autograd nodes of the backbone's outputs.
@@ -41,14 +40,15 @@ class BackboneTrace:
     def __init__(
         self,
         backbone_name: str,
-        image_shape: tuple[int, int, int],
+        input_shape: tuple[int, ...],
         calls: dict,
         outputs: list,
         parameters: dict,
         submodules: Mapping[str, nn.Module],
     ) -> None:
         self.backbone_name = backbone_name
-        self.image_shape = image_shape
+        self.input_shape = input_shape
+        image_shape = input_shape[1:]
         self._calls = calls
         self._submodules = submodules
         nodes = [n for c in calls.values() for n in (*c.inputs, *c.outputs)]
@@ -137,13 +137,14 @@ class BackboneTrace:
             return f'it runs {call.count} times in one forward pass'
         if not call.is_tensor:
             return 'it returns no single Tensor'
-        if len(call.shape) not in (3, 4):
-            return f'its output has {len(call.shape)} dimensions, not 3 or 4'
         if not self._is_of_images(call.shape):
-            return (
-                f'its output {call.shape} is laid out neither as feature maps'
-                ' (B, C, h, w) of the images nor as tokens (B, L, C)'
+            layouts = (
+                'neither as feature maps (B, C, h, w) of the images nor as '
+                'tokens (B, L, C)'
+                if len(self.input_shape) == 4
+                else 'not as feature maps (B, C, t, h, w) of the clips'
             )
+            return f'its output {call.shape} is laid out {layouts}'
         if node is None:
             return (
                 'nothing trainable lies before it: it is frozen, or only '
@@ -168,13 +169,15 @@ class BackboneTrace:
         return None
 
     def _is_of_images(self, shape: tuple[int, ...]) -> bool:
-        if len(shape) == 4:
-            h, w = shape[2:]
-            height, width = self.image_shape[1:]
+        batch, _, *frames, height, width = self.input_shape
+        if len(shape) == len(self.input_shape):
+            h, w = shape[-2:]
             # convs without padding lose a few pixels
             if abs(w - h * width / height) > 2 + w / 4:
                 return False
-        return shape[0] == TRACED_BATCH
+            return shape[0] == batch and all(shape[2] <= t for t in frames)
+        # tokens of clips lie in no known order
+        return len(shape) == 3 and shape[0] == batch and not frames
 
     def _check_boundary(self, name: str) -> None:
         if name in self.boundaries:

@@ -42,14 +42,14 @@ class BlockFinder:
     def find(
         self,
         boundaries: Mapping[str, Boundary],
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
     ) -> tuple[Block, ...]:
         """Find the blocks.
 
         Args:
             boundaries (Mapping[str, Boundary]): All cuts, by name.
-            image_shape (tuple[int, int, int]): Channels, height and width of
-                the traced image.
+            image_shape (tuple[int]): ``(C, H, W)`` of the traced images, or
+                ``(C, T, H, W)`` of clips.
 
         Returns:
             tuple[Block]: They are in the order in which they run.
@@ -79,7 +79,7 @@ class BlockFinder:
         return tuple(block for block in blocks if block is not None)
 
     def _describe(
-        self, boundary: Boundary, image_shape: tuple[int, int, int]
+        self, boundary: Boundary, image_shape: tuple[int, ...]
     ) -> Optional[Block]:
         """Describe a block; None if it is not called by its features alone."""
         call = self.calls[boundary.name]
@@ -113,7 +113,7 @@ class BlockFinder:
             name
             for name, module in self.submodules.items()
             if _is_inside(name, boundary.name)
-            and isinstance(module, nn.Conv2d)
+            and isinstance(module, (nn.Conv2d, nn.Conv3d))
             and module.groups == 1
             and self.calls.get(name) is not None
             and self._is_fed_by(name, start)

@@ -22,6 +22,8 @@ class Boundary:
             of the image tokens; None where the output is a feature map.
             Defaults to None.
         image_channels (int): Channels of the images. Defaults to 3.
+        frame_stride (int, optional): Frames of the clip per frame of the
+            features; None where the backbone takes images. Defaults to None.
     """
 
     name: str
@@ -29,29 +31,41 @@ class Boundary:
     stride: int
     num_extra_tokens: Optional[int] = None
     image_channels: int = 3
+    frame_stride: Optional[int] = None
+
+    @property
+    def num_dims(self) -> int:
+        """Dimensions of a feature map: 2, or 3 with the time of a clip."""
+        return 2 if self.frame_stride is None else 3
+
+    def describe_input(self) -> dict[str, int]:
+        """Tell parts of images or clips, by the names of their arguments."""
+        return dict(image_channels=self.image_channels, num_dims=self.num_dims)
 
     @classmethod
     def of_shape(
         cls,
         name: str,
         shape: tuple[int, ...],
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
     ) -> 'Boundary':
         """Describe a boundary by the shape of the features there.
 
         Args:
             name (str): Name of the submodule.
-            shape (tuple[int]): ``(B, C, h, w)`` or ``(B, L, C)``.
-            image_shape (tuple[int, int, int]): Channels, height and width of
-                the images.
+            shape (tuple[int]): ``(B, C, h, w)`` or ``(B, L, C)``, of clips
+                ``(B, C, t, h, w)``.
+            image_shape (tuple[int]): ``(C, H, W)`` of the images, or
+                ``(C, T, H, W)`` of the clips.
 
         Returns:
             Boundary: Its stride is the finest that so many tokens fill.
         """
-        channels, height, width = image_shape
-        if len(shape) == 4:
-            stride = round(height / shape[2])
-            return cls(name, shape[1], stride, None, channels)
+        channels, *frames, height, width = image_shape
+        if len(shape) == len(image_shape) + 1:
+            stride = round(height / shape[-2])
+            rates = [round(t / shape[2]) for t in frames]
+            return cls(name, shape[1], stride, None, channels, *rates)
         tokens = shape[1]
         stride = next(
             s
@@ -61,15 +75,29 @@ class Boundary:
         grid = math.ceil(height / stride) * math.ceil(width / stride)
         return cls(name, shape[2], stride, tokens - grid, channels)
 
+    def stack_views(self, batch: Tensor) -> Tensor:
+        """Lay clips or frames of videos side by side, as a backbone has them.
+
+        Args:
+            batch (Tensor): Images; or videos of N clips or frames each,
+                ``(B, N, C, T, H, W)`` or ``(B, N, C, H, W)``.
+
+        Returns:
+            Tensor: All inputs of the backbone, ``(B * N, C, ...)``.
+        """
+        return batch.flatten(0, batch.dim() - self.num_dims - 2)
+
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Lay tokens out as a feature map; hand a feature map on.
 
         Args:
-            feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``.
-            inputs (Tensor): The images, ``(B, image_channels, H, W)``.
+            feats (Tensor): ``(B, C, h, w)`` or ``(B, L, C)``, of clips
+                ``(B, C, t, h, w)``.
+            inputs (Tensor): The images, ``(B, image_channels, H, W)``, or
+                clips.
 
         Returns:
-            Tensor: ``(B, C, h, w)``.
+            Tensor: ``(B, C, h, w)``, of clips ``(B, C, t, h, w)``.
 
         Raises:
             ValueError: If the tokens do not fill ``h * w`` at this stride.

@@ -1,5 +1,6 @@
 """A trace of a backbone by one forward pass on fake tensors."""
 
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
@@ -10,14 +11,14 @@ from ..errors import InputSizeError
 from ..hosts import adapted_compiled_ops, find_checkpointing_layers
 from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
 from .backbone_trace import BackboneTrace
-from .image_channels import find_image_channels
+from .input_shape import find_input_shape
 from .module_call import TRACED_BATCH, ModuleCall
 
 __all__ = ['trace_backbone']
 
 
 def trace_backbone(
-    backbone: nn.Module, input_size: Optional[tuple[int, int]] = None
+    backbone: nn.Module, input_size: Optional[Sequence[int]] = None
 ) -> BackboneTrace:
     """Find where a backbone can be cut, without running it for real.
 
@@ -26,11 +27,11 @@ def trace_backbone(
     and no parameter, buffer or random state changes.
 
     Args:
-        backbone (nn.Module): Any module from an image to one or several
-            feature maps.
-        input_size (tuple[int, int], optional): H and W of the image, in
-            pixels. Defaults to None: the backbone's own ``img_size`` where
-            it has one, else 224 x 224.
+        backbone (nn.Module): Any module from an image, or a clip of a video,
+            to one or several feature maps.
+        input_size (Sequence[int], optional): H and W of the image, in
+            pixels, of a clip (T, H, W). Defaults to None: the backbone's own
+            ``img_size`` where it has one, else 224 x 224, and 16 frames.
 
     Returns:
         BackboneTrace: Its cuts, and what each choice of cuts implies.
@@ -43,11 +44,12 @@ def trace_backbone(
         ...                     nn.Conv2d(8, 16, 3, 2, 1))
         >>> trace_backbone(net).boundaries['1']
         Boundary(name='1', channels=8, stride=2, num_extra_tokens=None, \
-image_channels=3)
+image_channels=3, frame_stride=None)
     """
     size = input_size or getattr(backbone, 'img_size', None) or 224
-    height, width = (size, size) if isinstance(size, int) else size
-    channels = find_image_channels(backbone, (height, width))
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    image_shape = find_input_shape(backbone, size)
+    batch = TRACED_BATCH * (getattr(backbone, 'num_segments', None) or 1)
     calls: dict[str, ModuleCall] = {}
     pending: dict[str, tuple] = {}
     keep = []
@@ -113,7 +115,7 @@ image_channels=3)
             ]
         }
         with torch.enable_grad(), adapted_compiled_ops(), fake:
-            image = torch.empty(TRACED_BATCH, channels, height, width)
+            image = torch.empty(batch, *image_shape)
             output = functional_call(backbone, state, (image,))
     except Exception as error:
         found = f'{type(error).__name__}: {error}'.rstrip('. ')
@@ -134,7 +136,7 @@ image_channels=3)
     parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
         type(backbone).__name__,
-        (channels, height, width),
+        (batch, *image_shape),
         calls,
         outputs,
         parameters,

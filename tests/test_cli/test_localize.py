@@ -270,7 +270,7 @@ LOCAL = f'{ROOT}/configs/infopro/deeplabv3_r18_k4_camvid.py'
             r'`clip_grad`.*max_norm',
         ),
         (VIT, ['--lowest', '--with-cp'], r'`with_cp`.*VisionTransformer'),
-        ('mmaction::tsn.py', ['--lowest'], r"one of .*'mmseg'.*'mmaction::"),
+        ('mmocr::dbnet.py', ['--lowest'], r"one of .*'mmseg'.*'mmocr::"),
     ],
 )
 def test_bad_words(config, words, message, tmp_path):

@@ -28,7 +28,8 @@ def toy(monkeypatch):
 def test_unknown_host():
     with pytest.raises(
         ValueError,
-        match=r"\('mmdet', 'mmpretrain', 'mmseg'\), but got 'mmocr'\. .*"
+        match=r"\('mmaction', 'mmdet', 'mmpretrain', 'mmseg'\), but got "
+        r"'mmocr'\. .*"
         'custom_imports.*register_host',
     ):
         find_host('mmocr')
@@ -36,8 +37,8 @@ def test_unknown_host():
 
 def test_unknown_host_of_a_file(tmp_path):
     path = tmp_path / 'net.py'
-    path.write_text("default_scope = 'mmaction'")
-    with pytest.raises(ValueError, match=rf"got 'mmaction' in '{path}'"):
+    path.write_text("default_scope = 'mmocr'")
+    with pytest.raises(ValueError, match=rf"got 'mmocr' in '{path}'"):
         find_host(Config.fromfile(path))
 
 

@@ -8,7 +8,7 @@ from processes import ROOT
 
 from localsup_mm.hosts import (
     find_own_config,
-    let_configs_inherit_any_mmseg,
+    let_configs_inherit_any_host,
     let_configs_inherit_ours,
     own_configs,
     read_config,
@@ -58,7 +58,7 @@ def test_hosts_are_still_found_and_mmengine_is_changed_once(tmp_path):
     assert Config.fromfile(path).model.type == 'EncoderDecoder'
 
 
-def test_mmseg_of_another_distribution(monkeypatch):
+def test_a_host_of_another_distribution(monkeypatch):
     """Of onedl-mmsegmentation mmengine finds no config by itself."""
 
     def find_none(name):
@@ -69,7 +69,7 @@ def test_mmseg_of_another_distribution(monkeypatch):
     name = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py'
     with pytest.raises(ModuleNotFoundError, match='onedl-anything'):
         read_config(name)
-    let_configs_inherit_any_mmseg()
+    let_configs_inherit_any_host()
     assert read_config(name).model.backbone.depth == 18
 
 

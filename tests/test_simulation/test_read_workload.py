@@ -82,7 +82,7 @@ def test_what_does_not_go_with_a_step_for_each_module(setting):
 
 @pytest.mark.parametrize(
     'name',
-    ['mmaction::recognition/tsn.py', 'mmocr::textdet/dbnet.py'],
+    ['mmpose::body/rtmpose.py', 'mmocr::textdet/dbnet.py'],
 )
 def test_unknown_host(name):
     with pytest.raises(ValueError, match=rf"one of \(.*'mmseg'.*'{name}'"):
@@ -107,8 +107,8 @@ def test_misspelt_config():
 
 def test_unknown_scope(tmp_path):
     path = tmp_path / 'net.py'
-    path.write_text("default_scope = 'mmaction'")
-    with pytest.raises(ValueError, match=r"`default_scope`.*'mmaction'"):
+    path.write_text("default_scope = 'mmocr'")
+    with pytest.raises(ValueError, match=r"`default_scope`.*'mmocr'"):
         read_training(str(path))
 
 

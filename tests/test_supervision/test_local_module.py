@@ -1,7 +1,5 @@
 """Parts of a local module, their channels and their initialization."""
 
-import importlib.util
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,8 +13,8 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import nn
 
-import localsup_mm.hosts.build as build
 from localsup_mm import LocalStep, lend_step, supervise_locally
+from localsup_mm.hosts import installed
 from localsup_mm.supervision import LocalModule
 from localsup_mm.tracing import Boundary
 from localsup_mm.upstream import BatchNorm
@@ -45,6 +43,81 @@ def test_neck_before_the_head():
         aux_head=dict(type='mmpretrain.LinearClsHead', num_classes=3),
     )
     assert module.aux_head.fc.in_features == 8
+
+
+CLIP_BOUNDARY = Boundary('layer1', channels=8, stride=4, frame_stride=2)
+FLAT = dict(type='ReconstructionDecoder', num_dims=2)
+DEEP = dict(type='ReconstructionDecoder', num_dims=3)
+
+
+@pytest.mark.parametrize(
+    ('boundary', 'decoder', 'expected'),
+    [
+        (CLIP_BOUNDARY, FLAT, '`num_dims` of decoder should be 3.*but got 2'),
+        (BOUNDARY, DEEP, '`num_dims` of decoder should be 2.*but got 3'),
+    ],
+)
+def test_decoder_of_another_kind(boundary, decoder, expected):
+    with pytest.raises(ValueError, match=expected):
+        LocalModule(boundary, decoder=decoder)
+
+
+@MODELS.register_module()
+class ClipNeck(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        self.conv = nn.Conv3d(in_channels, 4, 1)
+        self.out_channels = 4
+
+    def forward(self, feats):
+        return (self.conv(feats[-1]),)
+
+
+@MODELS.register_module()
+class FrameNeck(nn.Module):
+    """A neck for images that lays the frames of clips side by side."""
+
+    def __init__(self, in_channels):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 4, 1)
+        self.out_channels = 4
+
+    def forward(self, feats):
+        return (self.conv(feats[-1].flatten(3)).unflatten(3, (3, 5)),)
+
+
+@pytest.mark.parametrize(
+    ('boundary', 'shape', 'parts', 'expected'),
+    [
+        (
+            CLIP_BOUNDARY,
+            (2, 8, 4, 3, 5),
+            dict(aux_head=FCN),
+            r'`aux_head` .* of clips .*, but got FCNHead, whose Conv2d.*'
+            'Choose a part for clips',
+        ),
+        (
+            BOUNDARY,
+            (2, 8, 3, 5),
+            dict(aux_neck=dict(type='ClipNeck'), aux_head=FCN),
+            '`aux_neck` .* of images.*, but got ClipNeck, whose Conv3d',
+        ),
+    ],
+)
+def test_parts_of_another_kind(boundary, shape, parts, expected):
+    module = LocalModule(boundary, **parts)
+    with pytest.raises(ValueError, match=expected):
+        module.loss(torch.rand(shape), torch.rand(2, 3, 12, 20), [])
+
+
+def test_a_part_for_images_may_take_clips():
+    head = dict(type='ToyHead')
+    module = LocalModule(
+        CLIP_BOUNDARY, aux_neck=dict(type='FrameNeck'), aux_head=head
+    )
+    feats = torch.rand(2, 8, 4, 3, 5)
+    losses = module.loss(feats, torch.rand(2, 3, 8, 12, 20), torch.arange(2))
+    assert losses['loss_ce'].isfinite()
 
 
 STAGES = [
@@ -143,9 +216,9 @@ def test_neither_decoder_nor_head():
 
 
 def test_missing_host(monkeypatch):
-    find = importlib.util.find_spec
+    find = installed.find_spec
     monkeypatch.setattr(
-        build.importlib.util,
+        installed,
         'find_spec',
         lambda name, *a: None if name == 'mmdet' else find(name, *a),
     )

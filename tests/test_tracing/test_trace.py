@@ -34,6 +34,61 @@ def test_boundaries_have_channels_and_stride():
     assert 'layer1.0.relu' not in found
 
 
+def test_boundaries_of_clips_have_a_rate():
+    """Of the clip's size, and of any number of frames that it is traced at."""
+    backbone = MODELS.build(CASES['clip'].backbone)
+    for size in (None, (64, 64), (8, 32, 48)):
+        found = trace_backbone(backbone, size).boundaries
+        assert [
+            (name, found[name].stride, found[name].frame_stride)
+            for name in ('conv1', 'conv2', 'conv3')
+        ] == [('conv1', 4, 1), ('conv2', 8, 2), ('conv3', 8, 4)]
+        assert found['conv2'].num_dims == 3
+        assert found['conv2'].image_channels == 3
+
+
+class ClipTokens(nn.Module):
+    """Patches of a clip as tokens, and the blocks behind them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(3, 8, (2, 16, 16), (2, 16, 16))
+        self.block = nn.Linear(8, 8)
+        self.last = nn.Linear(8, 8)
+
+    def forward(self, x):
+        tokens = self.conv(x).flatten(2).transpose(1, 2)
+        return self.last(self.block(tokens))
+
+
+def test_tokens_of_clips_are_no_boundary():
+    trace = trace_backbone(ClipTokens())
+    assert list(trace.boundaries) == ['conv']
+    expected = r'not as feature maps \(B, C, t, h, w\) of the clips'
+    with pytest.raises(BoundaryError, match=expected):
+        trace.partition(['block'])
+
+
+class Shift(nn.Module):
+    """It moves features between the 8 frames of a video, as TSM does."""
+
+    num_segments = 8
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3, 4, 1)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        frames = x.view(-1, self.num_segments, *x.shape[1:])
+        return self.conv2(frames.roll(1, 1).flatten(0, 1))
+
+
+def test_frames_of_a_video_are_traced_together():
+    assert trace_backbone(Shift()).boundaries['conv1'].stride == 4
+
+
 def test_tokens_know_their_grid():
     found = trace_backbone(MODELS.build(SWIN)).boundaries
     boundary = found['stages.1.blocks.1']

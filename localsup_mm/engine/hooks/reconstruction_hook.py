@@ -21,14 +21,16 @@ class ReconstructionHook(Hook):
     """Write images and their reconstructions through the Visualizer.
 
     One row per image: the image as the network gets it, then what the
-    decoder of each local module makes of the features at its boundary. With
+    decoder of each local module makes of the features at its boundary. A clip
+    is a row of frames, with what each decoder makes of it below. With
     mmengine's ``LocalVisBackend`` the pictures are PNG files in
     ``vis_data/vis_image/reconstruction_*.png``.
 
     Args:
         interval (int): Iterations between two pictures; the last iteration
             has one too. Defaults to 1000.
-        num_images (int): Rows, at most the batch size. Defaults to 2.
+        num_images (int): Images or clips, at most those of the batch.
+            Defaults to 2.
 
     Raises:
         ValueError: If ``interval`` or ``num_images`` is below 1.
@@ -67,7 +69,7 @@ class ReconstructionHook(Hook):
         images = reconstruct(model, inputs[: self.num_images])
         if not images:
             return
-        rows = torch.cat(images, dim=3)  # (n, 3, H, K * W)
+        rows = _lay_out([image[: self.num_images] for image in images])
         picture = _to_colors(rows).permute(0, 2, 3, 1).flatten(0, 1)
         runner.visualizer.add_image(
             'reconstruction',
@@ -82,11 +84,12 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
 
     Args:
         model (nn.Module): A bare model with a locally supervised backbone.
-        inputs (Tensor): ``(B, 3, H, W)``, normalized.
+        inputs (Tensor): ``(B, 3, H, W)``, or videos, normalized.
 
     Returns:
         list[Tensor]: The images and one reconstruction per local module with
-        a decoder, each ``(B, 3, H, W)`` in [0, 1]; empty if none has one.
+        a decoder, each ``(B, 3, H, W)`` in [0, 1], or, of clips, ``(B, 3, T,
+        H, W)``; empty if none has one.
     """
     backbone = find_supervised_backbones(model)[0]
     local_modules = [
@@ -94,6 +97,9 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
         for m in backbone.local_supervision.local_modules
         if m.decoder is not None
     ]
+    if not local_modules:
+        return []
+    inputs = local_modules[0].boundary.stack_views(inputs)
     modes = {m: m.training for m in model.modules()}
     try:
         model.eval()
@@ -103,16 +109,29 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
         )
         images = [
             m.decoder.reconstruct(
-                (m.to_feature_map(h, inputs),), inputs.shape[-2:]
+                (m.to_feature_map(h, inputs),), inputs.shape[2:]
             )
             for m, h in zip(local_modules, feats)
         ]
     finally:
         for module, training in modes.items():
             module.training = training
-    if images:
-        images.insert(0, local_modules[0].decoder.restore(inputs))
-    return images
+    return [local_modules[0].decoder.restore(inputs), *images]
+
+
+def _lay_out(images: list[Tensor]) -> Tensor:
+    """Put pictures beside one another, strips of clips below one another.
+
+    Args:
+        images (list[Tensor]): Those of :func:`reconstruct`.
+
+    Returns:
+        Tensor: ``(B, C, H, W)``.
+    """
+    if images[0].dim() == 4:
+        return torch.cat(images, dim=3)
+    strips = [clip.transpose(2, 3).flatten(3) for clip in images]
+    return torch.cat(strips, dim=2)
 
 
 def _to_colors(images: Tensor) -> Tensor:

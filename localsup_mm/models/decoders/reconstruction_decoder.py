@@ -9,15 +9,17 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers import build_conv
 from ..norm import build_norm
 from .resized_conv import conv_of_resized, resize
+from .target import check_stride, outside_padding, shrink
 
 __all__ = ['ReconstructionDecoder']
 
 
 @MODELS.register_module()
 class ReconstructionDecoder(BaseModule):
-    """Rebuild the image from the features at a boundary.
+    """Rebuild the image, or the clip, from the features at a boundary.
 
     The lower its error, the more of the image the features keep; InfoPro
     trains it with the local module so that later modules still find there
@@ -27,7 +29,8 @@ class ReconstructionDecoder(BaseModule):
     convs are 3x3, as the authors do on CIFAR. With several, the first is 1x1
     and a resize follows each, in equal ratios up to the image, as they do on
     ImageNet and Cityscapes. ``target_stride`` makes decoder and target
-    smaller than the image, and so cheaper than theirs.
+    smaller than the image, and so cheaper than theirs. Of features of a clip
+    it rebuilds the clip, by 3D convs; ``frame_stride`` makes it a slower one.
 
     Source: `InfoPro <https://openreview.net/forum?id=fAbkE6ant2>`_, ICLR
     2021; authors' code ``networks/auxiliary_nets.py``, ``Decoder``.
@@ -47,22 +50,26 @@ class ReconstructionDecoder(BaseModule):
         target_stride (int | str): Pixels of the image, in height and width,
             whose mean is one of the target; ``'feature'`` is the features'
             stride. Defaults to 1, as published: the target is the image.
+        frame_stride (int | str): Frames of a clip whose mean is one of the
+            target; ``'feature'`` is the features' stride. Defaults to 1.
         norm_cfg (dict, optional): Norm layer, as the hosts write it, e.g.
-            ``dict(type='SyncBN')``. Defaults to None: BatchNorm2d.
+            ``dict(type='SyncBN')``. Defaults to None: plain batch norm.
         loss_weight (float): lambda_1 in the paper. Defaults to 1.0.
         ignore_padding (bool): Whether pixels outside a data sample's
             ``img_shape`` do not count, as theirs do. Defaults to False.
         image_channels (int): Channels of the images. Defaults to 3.
+        num_dims (int): 2 for features of images, 3 for clips. Defaults to 2.
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Shape:
-        - feats: tuple of one ``(B, C, h, w)``.
-        - inputs: ``(B, 3, H, W)``, normalized; 3 is ``image_channels``.
+        - feats: tuple of one ``(B, C, h, w)``, of clips ``(B, C, t, h, w)``.
+        - inputs: ``(B, 3, H, W)`` or ``(B, 3, T, H, W)``, normalized; 3 is
+          ``image_channels``.
         - loss_recon: ``()``, mean over pixels, in nats.
 
     Raises:
-        ValueError: If ``channels`` is empty, ``target_stride`` is none, or
-            one of ``mean`` and ``std`` is given without the other.
+        ValueError: If ``channels`` is empty, a stride is none, or one of
+            ``mean`` and ``std`` is given without the other.
 
     Example:
         >>> decoder = ReconstructionDecoder(16, mean=[0.] * 3, std=[255.] * 3)
@@ -79,10 +86,12 @@ class ReconstructionDecoder(BaseModule):
         mean: Optional[Sequence[float]] = None,
         std: Optional[Sequence[float]] = None,
         target_stride: Union[int, str] = 1,
+        frame_stride: Union[int, str] = 1,
         norm_cfg: Optional[dict] = None,
         loss_weight: float = 1.0,
         ignore_padding: bool = False,
         image_channels: int = 3,
+        num_dims: int = 2,
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -98,16 +107,13 @@ class ReconstructionDecoder(BaseModule):
                 f'{mean!r} and {std!r}. Leave both out to take them from '
                 'the data preprocessor.'
             )
-        if target_stride != 'feature' and not (
-            isinstance(target_stride, int) and target_stride >= 1
-        ):
-            raise ValueError(
-                "`target_stride` should be at least 1, or 'feature', but got "
-                f'{target_stride!r}. Leave it out to rebuild the image.'
-            )
+        check_stride('target_stride', target_stride)
+        check_stride('frame_stride', frame_stride)
         self.loss_weight = loss_weight
         self.ignore_padding = ignore_padding
+        self.num_dims = num_dims
         self.target_stride = target_stride
+        self.frame_stride = frame_stride
         self.resizes_first = len(channels) == 1
         widths = [in_channels, *channels]
         self.hidden = nn.ModuleList()
@@ -115,12 +121,12 @@ class ReconstructionDecoder(BaseModule):
             kernel = 1 if i == 0 and not self.resizes_first else 3
             self.hidden.append(
                 nn.Sequential(
-                    nn.Conv2d(width, out, kernel, padding=kernel // 2),
-                    build_norm(norm_cfg, out),
+                    build_conv(num_dims, width, out, kernel),
+                    build_norm(norm_cfg, out, num_dims),
                     nn.ReLU(inplace=True),
                 )
             )
-        self.last = nn.Conv2d(channels[-1], image_channels, 3, padding=1)
+        self.last = build_conv(num_dims, channels[-1], image_channels, 3)
         # No buffers: a checkpoint does not hold them, and EMA, which copies
         # the model before they are known, pairs buffers by position.
         self.mean: Optional[Tensor] = None
@@ -137,27 +143,33 @@ class ReconstructionDecoder(BaseModule):
             mean (Sequence[float]): One mean, or one a channel, 0-255.
             std (Sequence[float]): Standard deviations, as ``mean``.
         """
-        self.mean = torch.as_tensor(mean).float().reshape(1, -1, 1, 1)
-        self.std = torch.as_tensor(std).float().reshape(1, -1, 1, 1)
+        shape = (1, -1) + (1,) * self.num_dims
+        self.mean = torch.as_tensor(mean).float().reshape(shape)
+        self.std = torch.as_tensor(std).float().reshape(shape)
 
     def forward(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
         """Compute logits of the image.
 
         Args:
-            feats (tuple[Tensor]): One ``(B, C, h, w)``.
-            size (torch.Size): ``(H, W)`` of the image.
+            feats (tuple[Tensor]): One ``(B, C, h, w)``, of clips
+                ``(B, C, t, h, w)``.
+            size (torch.Size): ``(H, W)`` of the image, ``(T, H, W)`` of the
+                clip.
 
         Returns:
             Tensor: ``(B, 3, H', W')``, both sides divided by
-            ``target_stride``; its sigmoid is the image in [0, 1].
+            ``target_stride``; its sigmoid is the image in [0, 1]. Of clips
+            ``(B, 3, T', H', W')``.
         """
         x = feats[-1]
-        start = x.shape[-2:]
-        if self.target_stride == 'feature':
-            size = start
-        else:
-            stride = self.target_stride
-            size = torch.Size(-(-side // stride) for side in size)
+        start = x.shape[2:]
+        strides = [self.target_stride] * 2
+        if self.num_dims == 3:
+            strides.insert(0, self.frame_stride)
+        size = torch.Size(
+            here if stride == 'feature' else -(-side // stride)
+            for here, side, stride in zip(start, size, strides)
+        )
         if self.resizes_first:
             conv, norm, relu = self.hidden[0]
             x = relu(norm(conv_of_resized(x, conv, size)))
@@ -177,17 +189,17 @@ class ReconstructionDecoder(BaseModule):
     def reconstruct(
         self, feats: tuple[Tensor, ...], size: torch.Size
     ) -> Tensor:
-        """Rebuild the image, ``(B, 3, H, W)`` in [0, 1], from features."""
+        """Rebuild image or clip, of the input's shape in [0, 1]."""
         return resize(self(feats, size).sigmoid(), size)
 
     def restore(self, inputs: Tensor) -> Tensor:
         """Undo the normalization.
 
         Args:
-            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+            inputs (Tensor): Images or clips, normalized.
 
         Returns:
-            Tensor: ``(B, 3, H, W)`` in [0, 1].
+            Tensor: The same in [0, 1].
 
         Raises:
             RuntimeError: If mean and std are not known yet.
@@ -213,8 +225,9 @@ class ReconstructionDecoder(BaseModule):
         """Compute the mean binary cross-entropy of the reconstruction.
 
         Args:
-            feats (tuple[Tensor]): One ``(B, C, h, w)``.
-            inputs (Tensor): ``(B, 3, H, W)``, normalized.
+            feats (tuple[Tensor]): One ``(B, C, h, w)``, of clips
+                ``(B, C, t, h, w)``.
+            inputs (Tensor): Images or clips, normalized.
             data_samples (Any): With ``ignore_padding``, a sequence whose
                 ``img_shape`` says how much of each image is no padding.
                 Defaults to None.
@@ -222,11 +235,11 @@ class ReconstructionDecoder(BaseModule):
         Returns:
             dict[str, Tensor]: ``loss_recon``, times ``loss_weight``.
         """
-        logits = self(feats, inputs.shape[-2:])
-        size = logits.shape[-2:]
-        target = self.restore(_shrink(inputs, size))
+        logits = self(feats, inputs.shape[2:])
+        size = logits.shape[2:]
+        target = self.restore(shrink(inputs, size))
         if self.ignore_padding:
-            weight = _shrink(_outside_padding(inputs, data_samples), size)
+            weight = shrink(outside_padding(inputs, data_samples), size)
             loss = F.binary_cross_entropy_with_logits(
                 logits, target, weight, reduction='sum'
             )
@@ -234,17 +247,3 @@ class ReconstructionDecoder(BaseModule):
         else:
             loss = F.binary_cross_entropy_with_logits(logits, target)
         return dict(loss_recon=self.loss_weight * loss)
-
-
-def _shrink(x: Tensor, size: torch.Size) -> Tensor:
-    """Shrink images to means over areas."""
-    return x if x.shape[-2:] == size else F.adaptive_avg_pool2d(x, size)
-
-
-def _outside_padding(inputs: Tensor, data_samples: Any) -> Tensor:
-    """Mark pixels of an image by 1, padding by 0: ``(B, 1, H, W)``."""
-    mask = inputs.new_zeros(len(inputs), 1, *inputs.shape[-2:])
-    for plane, sample in zip(mask, data_samples):
-        h, w = sample.img_shape[:2]
-        plane[:, :h, :w] = 1
-    return mask

@@ -1,5 +1,7 @@
 """A conv over resized features, without resizing them."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,24 +9,23 @@ from torch import Tensor, nn
 __all__ = ['conv_of_resized', 'resize']
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize bilinearly, corners on corners, as InfoPro's decoders do.
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize linearly, corners on corners, as InfoPro's decoders do.
 
     Args:
-        x (Tensor): ``(B, C, h, w)``.
-        size (tuple[int, int]): ``(H, W)``.
+        x (Tensor): ``(B, C, h, w)``, of clips ``(B, C, t, h, w)``.
+        size (Sequence[int]): ``(H, W)``, of clips ``(T, H, W)``.
 
     Returns:
-        Tensor: ``(B, C, H, W)``.
+        Tensor: ``(B, C, *size)``.
     """
-    if tuple(x.shape[-2:]) == tuple(size):
+    if tuple(x.shape[2:]) == tuple(size):
         return x
-    return F.interpolate(x, size=size, mode='bilinear', align_corners=True)
+    mode = 'bilinear' if x.dim() == 4 else 'trilinear'
+    return F.interpolate(x, size=tuple(size), mode=mode, align_corners=True)
 
 
-def conv_of_resized(
-    x: Tensor, conv: nn.Conv2d, size: tuple[int, int]
-) -> Tensor:
+def conv_of_resized(x: Tensor, conv: nn.Module, size: Sequence[int]) -> Tensor:
     """Compute ``conv(resize(x, size))`` in the cheaper of two ways.
 
     Resizing treats every channel alike, so it commutes with the part of a
@@ -32,17 +33,19 @@ def conv_of_resized(
     then a product with two small matrices, one for the rows and one for the
     columns, and all taps together are one product. Enlarging four times, for
     12 output channels, this takes a seventh of the multiplications and keeps
-    no enlarged features for the backward.
+    no enlarged features for the backward. Clips are resized first.
 
     Args:
-        x (Tensor): ``(B, C, h, w)``.
-        conv (nn.Conv2d): A conv of stride 1 that keeps the size, with zero
+        x (Tensor): ``(B, C, h, w)``, of clips ``(B, C, t, h, w)``.
+        conv (nn.Module): A conv of stride 1 that keeps the size, with zero
             padding and a bias.
-        size (tuple[int, int]): ``(H, W)``.
+        size (Sequence[int]): ``(H, W)``, of clips ``(T, H, W)``.
 
     Returns:
-        Tensor: ``(B, conv.out_channels, H, W)``.
+        Tensor: ``(B, conv.out_channels, *size)``.
     """
+    if x.dim() == 5:
+        return conv(resize(x, size))
     batch, channels, h, w = x.shape
     out, (height, width) = conv.out_channels, size
     taps = conv.kernel_size[0]

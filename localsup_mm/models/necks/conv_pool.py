@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers import build_conv
 from ..norm import build_norm
 
 __all__ = ['ConvPool']
@@ -41,12 +42,15 @@ class ConvPool(BaseModule):
             Defaults to ().
         widen (int): Factor on the widths of the authors' rule. Defaults
             to 1.
+        num_dims (int): Dimensions of the features: 2 for images, 3 for clips
+            of a video; the trace adds it. Defaults to 2.
         norm_cfg (dict, optional): Norm layer, as the hosts write it.
-            Defaults to None: BatchNorm2d.
+            Defaults to None: plain batch norm.
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Shape:
-        - feats: tuple, its last entry ``(B, C, h, w)``.
+        - feats: tuple, its last entry ``(B, C, h, w)``, of clips
+          ``(B, C, t, h, w)``.
         - output: tuple of one ``(B, out_channels)``.
 
     Raises:
@@ -69,6 +73,7 @@ class ConvPool(BaseModule):
         strides: Optional[Sequence[int]] = None,
         fc_channels: Sequence[int] = (),
         widen: int = 1,
+        num_dims: int = 2,
         norm_cfg: Optional[dict] = None,
         init_cfg: Optional[dict] = None,
     ) -> None:
@@ -98,10 +103,10 @@ class ConvPool(BaseModule):
         for out, kernel, stride in zip(channels, kernel_sizes, strides):
             self.convs.append(
                 nn.Sequential(
-                    nn.Conv2d(
-                        width, out, kernel, stride, kernel // 2, bias=False
+                    build_conv(
+                        num_dims, width, out, kernel, stride, bias=False
                     ),
-                    build_norm(norm_cfg, out),
+                    build_norm(norm_cfg, out, num_dims),
                     nn.ReLU(inplace=True),
                 )
             )
@@ -118,13 +123,14 @@ class ConvPool(BaseModule):
         """Pool features for a fully-connected layer.
 
         Args:
-            feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``.
+            feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``, of
+                clips ``(B, C, t, h, w)``.
 
         Returns:
             tuple[Tensor]: One ``(B, out_channels)``.
         """
         x = self.convs(feats[-1])
-        return (self.fcs(x.mean(dim=(-2, -1))),)
+        return (self.fcs(x.flatten(2).mean(2)),)
 
 
 # of the last stage of a CIFAR ResNet

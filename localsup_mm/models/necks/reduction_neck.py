@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers import build_conv
 from ..norm import build_norm
 
 __all__ = ['ReductionNeck']
@@ -24,13 +25,16 @@ class ReductionNeck(BaseModule):
         in_channels (int): Channels of the features at the boundary.
         out_channels (int): Most channels that the aux head gets. Defaults to
             64.
+        num_dims (int): Dimensions of the features: 2 for images, 3 for clips
+            of a video; the trace adds it. Defaults to 2.
         norm_cfg (dict, optional): Norm layer, as the hosts write it.
-            Defaults to None: BatchNorm2d.
+            Defaults to None: plain batch norm.
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Shape:
-        - feats: tuple, its last entry ``(B, C, h, w)``.
-        - output: tuple of one ``(B, min(C, out_channels), h, w)``.
+        - feats: tuple, its last entry ``(B, C, h, w)``, of clips
+          ``(B, C, t, h, w)``.
+        - output: tuple of one of ``min(C, out_channels)`` channels.
 
     Example:
         >>> import torch
@@ -43,6 +47,7 @@ class ReductionNeck(BaseModule):
         self,
         in_channels: int,
         out_channels: int = 64,
+        num_dims: int = 2,
         norm_cfg: Optional[dict] = None,
         init_cfg: Optional[dict] = None,
     ) -> None:
@@ -52,8 +57,10 @@ class ReductionNeck(BaseModule):
         if in_channels > out_channels:
             self.conv.extend(
                 [
-                    nn.Conv2d(in_channels, out_channels, 1, bias=False),
-                    build_norm(norm_cfg, out_channels),
+                    build_conv(
+                        num_dims, in_channels, out_channels, 1, bias=False
+                    ),
+                    build_norm(norm_cfg, out_channels, num_dims),
                     nn.ReLU(inplace=True),
                 ]
             )
@@ -62,9 +69,10 @@ class ReductionNeck(BaseModule):
         """Narrow features.
 
         Args:
-            feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``.
+            feats (tuple[Tensor]): Its last entry is ``(B, C, h, w)``, of
+                clips ``(B, C, t, h, w)``.
 
         Returns:
-            tuple[Tensor]: One ``(B, out_channels, h, w)``.
+            tuple[Tensor]: One of ``out_channels`` channels.
         """
         return (self.conv(feats[-1]),)

@@ -87,4 +87,4 @@ class SampledBlocks(BaseModule):
             tuple[Tensor]: One feature map, or ``(B, out_channels)``.
         """
         x = self.blocks(feats[-1])
-        return (x.mean((-2, -1)) if self.pool else x,)
+        return (x.flatten(2).mean(2) if self.pool else x,)

@@ -44,6 +44,53 @@ def test_loss_is_mean_bce_of_the_restored_image():
     assert math.isclose(found, 3 * expected.item(), rel_tol=1e-5)
 
 
+@pytest.mark.parametrize('channels', [(6,), (8, 6)])
+@pytest.mark.parametrize(
+    ('strides', 'size'),
+    [
+        ({}, (8, 16, 24)),
+        (dict(target_stride=4, frame_stride=2), (4, 4, 6)),
+        (dict(target_stride='feature', frame_stride='feature'), (2, 3, 5)),
+    ],
+)
+def test_target_of_a_clip_is_the_mean_over_times_and_areas(
+    strides, size, channels
+):
+    decoder = ReconstructionDecoder(
+        4, channels, num_dims=3, **strides, **PLAIN
+    )
+    feats, clips = (torch.rand(2, 4, 2, 3, 5),), torch.rand(2, 3, 8, 16, 24)
+    logits = decoder(feats, clips.shape[2:])
+    assert logits.shape == (2, 3, *size)
+    target = F.adaptive_avg_pool3d(clips, size)
+    p = logits.sigmoid()
+    expected = -(target * p.log() + (1 - target) * (1 - p).log()).mean()
+    found = decoder.loss(feats, clips)['loss_recon']
+    # of float32 sums in another order
+    assert math.isclose(found.item(), expected.item(), rel_tol=1e-5)
+    rebuilt = decoder.reconstruct(feats, clips.shape[2:])
+    assert rebuilt.shape == clips.shape
+
+
+def test_a_still_clip_is_rebuilt_like_its_image():
+    """The kernels' middle alone: nothing is different but the time."""
+    image = ReconstructionDecoder(4, (8, 6), **PLAIN).eval()
+    clip = ReconstructionDecoder(4, (8, 6), num_dims=3, **PLAIN).eval()
+    with torch.no_grad():
+        for a, b in zip(clip.parameters(), image.parameters(), strict=True):
+            a.zero_()
+            middle = a[:, :, a.shape[2] // 2] if a.dim() == 5 else a
+            middle.copy_(b)
+    feats, inputs = torch.rand(2, 4, 3, 5), torch.rand(2, 3, 16, 24)
+    expected = image((feats,), inputs.shape[2:])
+    still = feats[:, :, None].expand(-1, -1, 4, -1, -1)
+    found = clip((still,), torch.Size((4, 16, 24)))
+    # the convs of both kinds round in another order
+    torch.testing.assert_close(
+        found, expected[:, :, None].expand_as(found), rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize('size', [(16, 16), (97, 33), (5, 5)])
 @pytest.mark.parametrize('channels', [(12,), (16, 12), (16, 8, 12)])
 def test_any_image_size(channels, size):

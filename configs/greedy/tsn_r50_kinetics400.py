@@ -1,0 +1,3 @@
+# TSN-R50 1x1x3 on Kinetics-400, greedy K=2: InfoPro without its decoder.
+_base_ = ['../infopro/tsn_r50_kinetics400.py']
+model = dict(backbone=dict(local_modules=dict(decoder=None)))
