@@ -41,11 +41,12 @@ class ProbeTally:
         """Add what a decoder makes of a batch.
 
         Args:
-            found (Tensor): ``(B, C, H, W)``, the images it rebuilds.
-            target (Tensor): ``(B, C, H, W)``, the images.
+            found (Tensor): ``(B, C, H, W)``, or clips, that it rebuilds.
+            target (Tensor): The images, or clips, in the same shape.
         """
         found, target = found.double(), target.double()
-        dims = (0, 2, 3)
+        # all but the channels
+        dims = (0, *range(2, target.dim()))
         pixels = torch.ones_like(target)
         new = [(found - target) ** 2, pixels, target, target**2]
         sums = torch.stack([part.sum(dims) for part in new]).cpu()

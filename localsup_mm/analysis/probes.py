@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.model import ModuleList
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ..hosts import find_host
+from ..models.decoders import shrink
 from ..planning import find_candidates
 from ..simulation import build_host_model
 from ..supervision import LocalModule, record_features, set_normalization
@@ -107,10 +107,10 @@ class Probes(nn.Module):
                 losses = probe.loss(h, inputs, data_samples)
                 tally.add_losses(losses, len(inputs))
                 logits = probe.decoder(
-                    (probe.to_feature_map(h, inputs),), inputs.shape[-2:]
+                    (probe.to_feature_map(h, inputs),), inputs.shape[2:]
                 )
-                target = F.adaptive_avg_pool2d(
-                    probe.decoder.restore(inputs), logits.shape[-2:]
+                target = shrink(
+                    probe.decoder.restore(inputs), logits.shape[2:]
                 )
                 tally.add_images(logits.sigmoid(), target)
         return [
@@ -127,13 +127,13 @@ class Probes(nn.Module):
         (model,) = self._model
         # as in evaluation: no mixed images
         data = model.data_preprocessor(batch, False)
+        boundaries = [probe.boundary for probe in self.local_modules]
+        inputs = boundaries[0].stack_views(data['inputs'])
+        names = [boundary.name for boundary in boundaries]
         feats = record_features(
-            model.backbone,
-            data['inputs'],
-            [probe.boundary.name for probe in self.local_modules],
-            with_context=True,
+            model.backbone, inputs, names, with_context=True
         )
-        return data['inputs'], data['data_samples'], feats
+        return inputs, data['data_samples'], feats
 
 
 def make_probes(
