@@ -121,7 +121,7 @@ image_channels=3, frame_stride=None)
         found = f'{type(error).__name__}: {error}'.rstrip('. ')
         raise InputSizeError(
             '`input_size` should be that of images which '
-            f'{type(backbone).__name__} takes, but got {(height, width)}, '
+            f'{type(backbone).__name__} takes, but got {image_shape[-2:]}, '
             f'with which it raises {found}. If that is for the size, set '
             'input_size=(H, W) of LocalBackbone.'
         ) from error
