@@ -30,6 +30,7 @@ FLOORS = (
     'simulation',
     'planning',
     'analysis',
+    'conversion',
     'cli',
 )
 # what stands beside the rooms: they import from it, or nobody imports them

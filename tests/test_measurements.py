@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
@@ -93,6 +94,29 @@ def test_coco_mini():
             expected = f'{100 * found[600][seed]:.1f} ({100 * half:.1f})'
             assert cell == expected
         assert near(average(log[name]['peak_memory'], 600), cells[5], 0)
+
+
+COSTS = {'resnet32': 'ResNet-32, batch 128'}
+
+
+@pytest.mark.parametrize('network', COSTS)
+def test_cost_of_each_method(network):
+    path = DOCS / 'logs' / f'cost_{network}.json.gz'
+    methods = json.loads(gzip.decompress(path.read_bytes()))['methods']
+    rows, e2e = read_table(COSTS[network]), methods['e2e']
+    # in the order of the command
+    for found, cells in zip(methods.values(), rows.values(), strict=True):
+        extra = found['parameters'] - e2e['parameters']
+        low, middle, high = found['time_ratio']
+        peak, end = found['peak_memory'], e2e['peak_memory']
+        share = f' ({extra / e2e["parameters"]:.0%})' if extra else ''
+        time = f'{middle:.2f} ({low:.2f} to {high:.2f})'
+        assert cells == [
+            f'{extra:,}{share}',
+            f'{found["step_macs"] / e2e["step_macs"]:.2f}',
+            '1' if found is e2e else time,
+            f'{peak / 2**20:.0f} ({peak / end:.0%})',
+        ]
 
 
 def test_losses_that_the_text_names():

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     'README.md',
     'CONTRIBUTING.md',
+    'docs/add_a_method.md',
     'docs/architecture.md',
     'docs/measurements.md',
     'configs/README.md',

@@ -86,6 +86,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     # what is written
     '--json': dict(metavar='FILE', help='write the figures to this file'),
     '--chart': dict(metavar='FILE', help='draw the figures, e.g. as a .png'),
+    # a file made from another one
+    '--force': dict(action='store_true', help='overwrite an existing file'),
 }
 ALIASES = {
     '--local_rank': '--local-rank',

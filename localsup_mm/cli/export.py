@@ -13,6 +13,7 @@ import argparse
 import os.path as osp
 
 from ..engine import export_checkpoint
+from .arguments import add_shared
 
 __all__ = ['add_arguments', 'run']
 
@@ -32,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='append the first 8 hex digits of its sha256 to the file name',
     )
-    parser.add_argument(
-        '--force', action='store_true', help='overwrite an existing file'
-    )
+    add_shared(parser, '--force')
 
 
 def run(args: argparse.Namespace) -> None:

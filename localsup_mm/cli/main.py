@@ -33,6 +33,7 @@ COMMANDS = {
     'compare': 'Compare memory and time of ways to train a network.',
     'accuracy': 'Compare the accuracy of ways to train a network.',
     'probe': 'Estimate what features keep of the image and its labels.',
+    'convert': 'Convert weights that authors released into a checkpoint.',
     'export': 'Export the network of a checkpoint, for publishing.',
 }
 # kinds of errors that checks of ours raise

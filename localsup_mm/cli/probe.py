@@ -1,4 +1,4 @@
-"""Estimate what features keep of the image and its labels, along the depth.
+"""Estimate what features keep of the image and its labels.
 
 At each boundary of a trained network, which is frozen, a decoder learns to
 rebuild the image and a head to tell the labels; both are measured on the
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'checkpoint', metavar='CHECKPOINT', help='path of the checkpoint'
     )
     parser.add_argument(
-        '--boundaries',
+        '--num-boundaries',
         type=int,
         metavar='N',
         help='at how many places, evenly; else at all',
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
         batch: Any = loaders[0].collate_fn([loaders[0].dataset[0]])
         batch = model.data_preprocessor(batch, False)
         size = batch['inputs'].shape[-2:]
-        probes = make_probes(cfg, model, size, args.boundaries)
+        probes = make_probes(cfg, model, size, args.num_boundaries)
         probes.to(get_device())
         progress = _Progress(args.iterations)
         probes.fit(loaders[0], args.iterations, progress.show)

@@ -59,7 +59,7 @@ def test_two_networks_in_one_chart(write_config, tmp_path):
         )
         run = tmp_path / name
         run_localsup('train', config, '--work-dir', run)
-        words = [config, run / 'epoch_1.pth', '--boundaries', 3]
+        words = [config, run / 'epoch_1.pth', '--num-boundaries', 3]
         words += ['--iterations', 3, '--name', name]
         words += ['--json', out, '--chart', chart]
         printed = run_localsup('probe', *words)
@@ -94,7 +94,7 @@ def test_segmentation(make_config, tmp_path):
     options = ['--cfg-options', 'train_cfg.max_iters=1']
     run_localsup('train', config, '--work-dir', tmp_path, *options)
     out = tmp_path / 'probes.json'
-    words = ['--boundaries', 2, '--iterations', 2, '--json', out]
+    words = ['--num-boundaries', 2, '--iterations', 2, '--json', out]
     run_localsup('probe', config, tmp_path / 'iter_1.pth', *words)
     (record,) = json.loads(out.read_text()).values()
     for row in record['probes']:

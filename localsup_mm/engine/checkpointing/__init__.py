@@ -5,14 +5,17 @@ from .export_checkpoint import export_checkpoint, strip_checkpoint
 from .load_inert import weights_suffice
 from .read_checkpoint import read_checkpoint, read_weights
 from .safe_checkpoint_hook import AtomicLocalBackend, SafeCheckpointHook
+from .write_checkpoint import check_destination, write_checkpoint
 
 __all__ = [
     'AtomicLocalBackend',
     'SafeCheckpointHook',
+    'check_destination',
     'check_weights',
     'export_checkpoint',
     'read_checkpoint',
     'read_weights',
     'strip_checkpoint',
     'weights_suffice',
+    'write_checkpoint',
 ]

@@ -9,15 +9,14 @@ import hashlib
 import os.path as osp
 from collections import OrderedDict
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...supervision.state_dict_keys import is_aux_net
 from ...upstream import copy_layer_versions
 from .read_checkpoint import read_weights
+from .write_checkpoint import check_destination, serialize
 from .write_whole import write_whole
 
 __all__ = ['export_checkpoint', 'strip_checkpoint']
@@ -47,20 +46,13 @@ def export_checkpoint(
         ValueError: If ``src`` is corrupt, unsafe or without a state dict, or
             is the file to write.
     """
-    _check_differs(src, dst)
-    if not add_sha and not overwrite:
-        _check_is_new(dst)
+    check_destination(src, dst, overwrite or add_sha)
     exported, num_dropped = strip_checkpoint(read_weights(src), src)
-    # to a buffer: given a name, torch would write it into the file
-    buffer = BytesIO()
-    torch.save(exported, buffer)
-    data = buffer.getvalue()
+    data = serialize(exported)
     if add_sha:
         root, extension = osp.splitext(dst)
         dst = f'{root}-{hashlib.sha256(data).hexdigest()[:8]}{extension}'
-        _check_differs(src, dst)
-        if not overwrite:
-            _check_is_new(dst)
+        check_destination(src, dst, overwrite)
     write_whole(dst, data)
     return dst, num_dropped
 
@@ -105,19 +97,3 @@ def _drop_aux_nets(state_dict: Mapping[str, Any]) -> OrderedDict:
     )
     copy_layer_versions(state_dict, kept, lambda n: not is_aux_net(f'{n}.'))
     return kept
-
-
-def _check_differs(src: str, dst: str) -> None:
-    if osp.realpath(src) == osp.realpath(dst):
-        raise ValueError(
-            f'`dst` should be another file than `src`, but got {dst!r}. '
-            'Give it a name of its own: training resumes from `src` only.'
-        )
-
-
-def _check_is_new(dst: str) -> None:
-    if osp.exists(dst):
-        raise FileExistsError(
-            f'`dst` should not exist yet, but got {dst!r}. Add --force to '
-            'overwrite it.'
-        )
