@@ -48,6 +48,7 @@ from torch.utils._pytree import (
 
 __all__ = [
     'ATTENTION_ON_CPU',
+    'READ_VALUE',
     'UNSAFE_VIEW',
     'BatchNorm',
     'FakeCopyMode',
@@ -83,6 +84,8 @@ __all__ = [
 
 
 _aten = torch.ops.aten
+# what a program reads a value by
+READ_VALUE = _aten._local_scalar_dense
 # a view that claims to be a new tensor
 UNSAFE_VIEW = _aten._unsafe_view
 # attention on a CPU, by the op of a GPU that computes the same

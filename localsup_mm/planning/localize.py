@@ -1,6 +1,6 @@
 """A config that trains a host's network by local modules."""
 
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 from mmengine.config import Config
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, DefaultScope
@@ -57,9 +57,8 @@ def localize(
         planner = make_planner(workload, aux_nets, context_supply)
         plan = planner.plan(num_local_modules, memory_budget)
     boundaries = list(plan.boundaries)
-    local: dict[str, Any] = dict(
-        local_modules=dict(boundaries=boundaries, **planner.aux_nets)
-    )
+    rule = dict(boundaries=boundaries, **planner.aux_nets)
+    local: dict = dict(local_modules=rule)
     if planner.trace_size is not None:
         local['input_size'] = planner.trace_size
     if context_supply is not None and plan.boundaries:

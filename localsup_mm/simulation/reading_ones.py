@@ -4,13 +4,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Optional
 
-import torch
-
-from ..upstream import FakeTensor, TorchDispatchMode
+from ..upstream import READ_VALUE, FakeTensor, TorchDispatchMode
 
 __all__ = ['reading_ones']
-
-_READ = torch.ops.aten._local_scalar_dense
 
 
 def reading_ones(step: Callable) -> Callable:
@@ -42,6 +38,7 @@ class _Ones(TorchDispatchMode):
         args: tuple = (),
         kwargs: Optional[dict] = None,
     ) -> Any:
-        if func.overloadpacket is _READ and isinstance(args[0], FakeTensor):
+        is_read = func.overloadpacket is READ_VALUE
+        if is_read and isinstance(args[0], FakeTensor):
             return 1
         return func(*args, **(kwargs or {}))

@@ -93,7 +93,7 @@ class ShapeOnlyOps(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class _Kind:
-    """What an op does.
+    """The effects of an op.
 
     Args:
         is_heavy (bool): Whether zeros stand for its result in a forward pass.

@@ -7,7 +7,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from localsup_mm import supervise_locally, trace_backbone
-from localsup_mm.errors import BoundaryError
+from localsup_mm.errors import BoundaryError, InputSizeError
 
 RESNET = dict(
     type='mmseg.ResNetV1c', depth=18, stem_channels=8, base_channels=8
@@ -293,5 +293,6 @@ def test_pixels_folded_into_channels():
     )
     boundary = trace_backbone(net).boundaries['1']
     assert (boundary.channels, boundary.stride) == (8, 2)
-    with pytest.raises(RuntimeError, match='channels'):
+    message = r'`input_size` .* got \(224, 224\), .* RuntimeError: .*channels'
+    with pytest.raises(InputSizeError, match=message):
         trace_backbone(nn.Sequential(nn.PixelUnshuffle(4), *net[1:]))
