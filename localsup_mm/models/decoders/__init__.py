@@ -1,7 +1,9 @@
-"""Decoders that estimate what features keep of the image."""
+"""Decoders that estimate what features keep of image or input."""
 
+from .feature_decoder import FeatureDecoder
 from .reconstruction_decoder import ReconstructionDecoder
 
 __all__ = [
+    'FeatureDecoder',
     'ReconstructionDecoder',
 ]

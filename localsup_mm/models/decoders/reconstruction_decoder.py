@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..norm import build_norm
 from .resized_conv import conv_of_resized, resize
+from .target import check_stride, outside_padding, shrink
 
 __all__ = ['ReconstructionDecoder']
 
@@ -98,13 +99,7 @@ class ReconstructionDecoder(BaseModule):
                 f'{mean!r} and {std!r}. Leave both out to take them from '
                 'the data preprocessor.'
             )
-        if target_stride != 'feature' and not (
-            isinstance(target_stride, int) and target_stride >= 1
-        ):
-            raise ValueError(
-                "`target_stride` should be at least 1, or 'feature', but got "
-                f'{target_stride!r}. Leave it out to rebuild the image.'
-            )
+        check_stride('target_stride', target_stride)
         self.loss_weight = loss_weight
         self.ignore_padding = ignore_padding
         self.target_stride = target_stride
@@ -151,13 +146,37 @@ class ReconstructionDecoder(BaseModule):
             Tensor: ``(B, 3, H', W')``, both sides divided by
             ``target_stride``; its sigmoid is the image in [0, 1].
         """
+        return self.rebuild(feats, self.find_target_size(feats, size))
+
+    def find_target_size(
+        self, feats: tuple[Tensor, ...], size: torch.Size
+    ) -> torch.Size:
+        """Find the size of the target of an image.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``.
+            size (torch.Size): ``(H, W)`` of the image.
+
+        Returns:
+            torch.Size: Both sides divided by ``target_stride``.
+        """
+        stride = self.target_stride
+        if stride == 'feature':
+            return feats[-1].shape[-2:]
+        return torch.Size(-(-side // stride) for side in size)
+
+    def rebuild(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
+        """Compute the output of the convs.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``.
+            size (torch.Size): Height and width of the output.
+
+        Returns:
+            Tensor: ``(B, 3, *size)``.
+        """
         x = feats[-1]
         start = x.shape[-2:]
-        if self.target_stride == 'feature':
-            size = start
-        else:
-            stride = self.target_stride
-            size = torch.Size(-(-side // stride) for side in size)
         if self.resizes_first:
             conv, norm, relu = self.hidden[0]
             x = relu(norm(conv_of_resized(x, conv, size)))
@@ -224,9 +243,9 @@ class ReconstructionDecoder(BaseModule):
         """
         logits = self(feats, inputs.shape[-2:])
         size = logits.shape[-2:]
-        target = self.restore(_shrink(inputs, size))
+        target = self.restore(shrink(inputs, size))
         if self.ignore_padding:
-            weight = _shrink(_outside_padding(inputs, data_samples), size)
+            weight = shrink(outside_padding(inputs, data_samples), size)
             loss = F.binary_cross_entropy_with_logits(
                 logits, target, weight, reduction='sum'
             )
@@ -234,17 +253,3 @@ class ReconstructionDecoder(BaseModule):
         else:
             loss = F.binary_cross_entropy_with_logits(logits, target)
         return dict(loss_recon=self.loss_weight * loss)
-
-
-def _shrink(x: Tensor, size: torch.Size) -> Tensor:
-    """Shrink images to means over areas."""
-    return x if x.shape[-2:] == size else F.adaptive_avg_pool2d(x, size)
-
-
-def _outside_padding(inputs: Tensor, data_samples: Any) -> Tensor:
-    """Mark pixels of an image by 1, padding by 0: ``(B, 1, H, W)``."""
-    mask = inputs.new_zeros(len(inputs), 1, *inputs.shape[-2:])
-    for plane, sample in zip(mask, data_samples):
-        h, w = sample.img_shape[:2]
-        plane[:, :h, :w] = 1
-    return mask
