@@ -34,7 +34,7 @@ class FeatureDecoder(ReconstructionDecoder):
         in_channels (int): Channels of the features at the boundary.
         source_channels (int, optional): Channels of the features that enter
             the local module. Defaults to None: the image enters it.
-        **kwargs (Any): As of :class:`ReconstructionDecoder`.
+        **kwargs (Any): Other arguments of :class:`ReconstructionDecoder`.
             ``target_stride`` counts pixels of the image here too; the target
             is never finer than the features are.
 
@@ -76,7 +76,7 @@ class FeatureDecoder(ReconstructionDecoder):
         Args:
             feats (tuple[Tensor]): One ``(B, C, h, w)``.
             inputs (Tensor): ``(B, 3, H, W)``, normalized.
-            data_samples (Any): As of :class:`ReconstructionDecoder`.
+            data_samples (Any): See :class:`ReconstructionDecoder`.
             source (Tensor, optional): The features that entered the local
                 module, ``(B, C', h', w')``, detached. Defaults to None: the
                 image did.
