@@ -39,6 +39,7 @@ DATASETS = {
     'imagenet': 'ImageNet-1k',
     'cityscapes': 'Cityscapes',
     'camvid': 'CamVid',
+    'ade20k': 'ADE20K',
     'coco': 'COCO',
     'coco-mini': 'COCO Mini',
     'mini-cityscapes': 'Mini Cityscapes (generated)',
@@ -70,6 +71,7 @@ SEGMENTATION = (
 )
 CIFAR = ('error', 'memory (GB)', 'overhead (%)')
 IMAGENET = ('top-1 error', 'top-5 error', 'memory (GB)', 'overhead (%)')
+TRANSFORMERS = ('top-1 accuracy (mmpretrain)', 'mIoU (mmsegmentation)')
 DETECTION = ('box AP (mmdetection)', 'mask AP (mmdetection)')
 RECOGNITION = ('accuracy (mmaction2)', 'accuracy, top 5 (mmaction2)')
 
@@ -189,6 +191,11 @@ def write_tables(method: str) -> list[str]:
             _list('ImageNet', IMAGENET[:3], _pick(own, 'top-1 error')),
             _list('COCO', DETECTION, _pick(own, DETECTION[0])),
             _list('Kinetics-400', RECOGNITION, _pick(own, RECOGNITION[0])),
+            _list(
+                'transformers',
+                TRANSFORMERS,
+                {k: v for m in TRANSFORMERS for k, v in _pick(own, m).items()},
+            ),
         ]
     if method == 'dgl':
         tables = [_list('Cityscapes', SEGMENTATION[:3], more)]

@@ -117,14 +117,14 @@ def oracle_gradients(model: BaseModel) -> dict[str, torch.Tensor]:
     taken: set = set()
     # now: a checkpointed stretch runs again in a backward, hooks and all
     first = tuple(feats)
+    earlier = {
+        i: local_module.boundary.to_feature_map(h, inputs).detach()
+        for i, (local_module, h) in enumerate(
+            zip(supervision.local_modules, first, strict=True)
+        )
+    }
     for h, local_module in zip(first, supervision.local_modules, strict=True):
-        pyramid = [
-            supervision.local_modules[i]
-            .boundary.to_feature_map(first[i], inputs)
-            .detach()
-            for i in local_module.levels
-        ]
-        terms = local_module.loss(h, inputs, labels, pyramid)
+        terms = local_module.loss(h, inputs, labels, earlier)
         loss = model.parse_losses(terms)[0]
         _take(gradients, taken, names, loss)
     _take(gradients, taken, names, final)

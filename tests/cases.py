@@ -135,6 +135,14 @@ class ToyHead(BaseModule):
 
 
 @MODELS.register_module()
+class ToyTokenHead(ToyHead):
+    """A linear layer on the class token."""
+
+    def loss(self, feats: tuple, data_samples: Tensor) -> dict:
+        return super().loss((feats[-1][..., None, None],), data_samples)
+
+
+@MODELS.register_module()
 class ToyModel(BaseModel):
     """A backbone and a neck that reads each of its outputs."""
 
@@ -429,6 +437,29 @@ MOMENTUM = dict(
     decoder=dict(type='ReconstructionDecoder', channels=(6,)),
     aux_head=dict(type='ToyHead'),
 )
+# what enters a local module is rebuilt; a ViT's head reads the class token
+FEATURES = dict(
+    decoder=dict(type='FeatureDecoder', channels=(8, 6), target_stride=4),
+    aux_head=dict(type='ToyHead'),
+)
+CLASS_TOKEN = dict(
+    FEATURES, aux_head=dict(type='ToyTokenHead'), class_token=True
+)
+FEATURE_CASES = {
+    'resnet_cifar_features': CASES['resnet_cifar']._replace(
+        local_module=FEATURES
+    ),
+    'swin_features': CASES['swin']._replace(local_module=FEATURES),
+    'vit_dense_features': CASES['vit_dense']._replace(local_module=FEATURES),
+    # DeiT, in mmpretrain a ViT of another size
+    'deit_features': Case(
+        dict(CASES['vit'].backbone, drop_path_rate=0.1),
+        ['layers.0', 'layers.1', 'layers.2'],
+        local_module=CLASS_TOKEN,
+    ),
+}
+CASES.update(FEATURE_CASES)
+
 COPYING_CASES = {
     **{
         f'{name}_sampled': CASES[name]._replace(local_module=SAMPLED)

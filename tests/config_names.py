@@ -22,7 +22,8 @@ FILES = [
 ]
 WORD = '[a-z0-9-]+'
 NAME = re.compile(
-    r'((?P<model>deeplabv3|retinanet|(faster|mask)-rcnn|slowonly|tsn)_)?'
+    r'((?P<model>deeplabv3|retinanet|(faster|mask)-rcnn|upernet|segformer|'
+    r'slowonly|tsn)_)?'
     rf'(?P<backbone>{WORD})(_k(?P<k>[1-9]\d*))?'
     rf'(_(?P<variant>(?!k\d+_){WORD}))?_(?P<dataset>(?!k\d+$){WORD})'
 )

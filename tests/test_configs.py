@@ -15,6 +15,7 @@ from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from tiny_detector import narrow_detector
+from tiny_transformer import narrow_transformer
 from tiny_videos import need_mmaction
 
 from localsup_mm.hosts import find_host
@@ -25,6 +26,8 @@ AUX_NETS = r'backbone\.local_supervision\.local_modules'
 # gradients are zero
 BEFORE_A_NORM = (
     rf'{AUX_NETS}\.\d+\.(decoder\.hidden|aux_neck\.fcs)\.\d+\.0\.bias'
+    # the last of a Swin's block, where aux nets begin with a 1x1 conv
+    r'|backbone\.stages\.\d\.blocks\.\d\.ffn\.layers\.1\.bias'
 )
 # the boxes of the batch, 26 and 40 pixels wide, match no anchor of the coarser
 # levels of an aux head's pyramid; with laterals alone, of none behind layer3
@@ -53,11 +56,14 @@ def make_segmentation_tiny(cfg):
     cfg.model.pretrained = None
     backbone = cfg.model.backbone
     backbone = backbone.get('backbone', backbone)
-    backbone.update(stem_channels=8, base_channels=8)
-    expansion = 4 if backbone.depth >= 50 else 1
-    cfg.model.decode_head.update(in_channels=64 * expansion, channels=8)
-    cfg.model.auxiliary_head.update(in_channels=32 * expansion, channels=8)
-    cfg.model.data_preprocessor.size = (64, 64)
+    if 'depth' in backbone:
+        backbone.update(stem_channels=8, base_channels=8)
+        expansion = 4 if backbone.depth >= 50 else 1
+        cfg.model.decode_head.update(in_channels=64 * expansion, channels=8)
+        cfg.model.auxiliary_head.update(in_channels=32 * expansion, channels=8)
+        cfg.model.data_preprocessor.size = (64, 64)
+    else:
+        narrow_transformer(cfg)
     labels = PixelData(data=torch.randint(19, (1, 64, 64)))
     return dict(
         inputs=[torch.randint(256, (3, 64, 64)) for _ in range(3)],
@@ -66,11 +72,14 @@ def make_segmentation_tiny(cfg):
 
 
 def make_classification_tiny(cfg):
-    """The published network; four small images of two classes."""
+    """The published network, a narrow transformer; four small images."""
     cfg.model.data_preprocessor = dict(
         type='ClsDataPreprocessor', **cfg.data_preprocessor
     )
     size = 64 if 'imagenet' in cfg.filename else 16
+    backbone = cfg.model.backbone
+    if 'img_size' in backbone.get('backbone', backbone):
+        narrow_transformer(cfg)
     return dict(
         inputs=[torch.randint(256, (3, size, size)) for _ in range(4)],
         data_samples=[DataSample().set_gt_label(i // 2) for i in range(4)],

@@ -13,15 +13,23 @@ from mmengine.fileio import load
 from localsup_mm.supervision import expand_local_modules
 
 ROOT = CONFIGS.parent
-# K of a name without one: the paper's headline setting; for detectors, which
-# the papers do not have, ours
+# K of a name without one: the paper's headline setting; for networks that the
+# papers do not have, ours
 HEADLINE = {'e2e': 1, 'greedy': 2, 'infopro': 2, 'miniature': 1}
-DETECTORS = {
-    'retinanet_r50': 3,
-    'mask-rcnn_r50': 3,
-    'mask-rcnn_swin-t': 4,
-    'faster-rcnn_r101': 4,
+OURS = {
+    'retinanet_r50_coco': 3,
+    'mask-rcnn_r50_coco': 3,
+    'mask-rcnn_swin-t_coco': 4,
+    'faster-rcnn_r101_coco': 4,
+    'deit-small_imagenet': 4,
+    'deit-base_imagenet': 4,
+    'swin-tiny_imagenet': 4,
+    'segformer_mit-b2_cityscapes': 4,
+    'upernet_swin-t_ade20k': 2,
+    'upernet_vit-b_ade20k': 2,
 }
+# the folder of a data set that has another name
+FOLDERS = {'ADEChallengeData2016': 'ade20k'}
 
 
 def read_metafile(method):
@@ -132,12 +140,13 @@ def test_name_says_what_it_is(path):
     if isinstance(local_modules, dict):
         local_modules = expand_local_modules(**local_modules)
     headline = HEADLINE[Path(path).parent.name] if name['k'] is None else 0
-    if headline > 1 and name['dataset'] == 'coco':
-        headline = DETECTORS[Path(path).stem.removesuffix('_coco')]
+    if headline > 1:
+        headline = OURS.get(Path(path).stem, headline)
     assert len(local_modules) + 1 == int(name['k'] or headline)
     data_root = Path(cfg.train_dataloader.dataset.data_root)
+    folder = FOLDERS.get(data_root.name, data_root.name)
     dataset = re.sub('-(small|half)$', '', name['dataset'])
-    assert data_root.name.replace('_', '-') == dataset
+    assert folder.replace('_', '-') == dataset
 
 
 @pytest.mark.parametrize(
@@ -163,6 +172,7 @@ def test_other_names_are_refused(stem):
         ('resnet110_k4_balanced_stl10', ('4', 'balanced', 'stl10')),
         ('resnet32_cifar10', (None, None, 'cifar10')),
         ('mask-rcnn_swin-t_coco', (None, None, 'coco')),
+        ('segformer_mit-b2_cityscapes', (None, None, 'cityscapes')),
         ('retinanet_r18_k3_lateral_coco-mini', ('3', 'lateral', 'coco-mini')),
     ],
 )

@@ -1,6 +1,6 @@
 """Parts that a config names by their type, laid out as in the hosts."""
 
-from .decoders import ReconstructionDecoder
+from .decoders import FeatureDecoder, ReconstructionDecoder
 from .heads import (
     ClassMapHead,
     PredSimHead,
@@ -19,6 +19,7 @@ from .necks import (
 __all__ = [
     'ClassMapHead',
     'ConvPool',
+    'FeatureDecoder',
     'MLPSRNeck',
     'MomentumBlock',
     'PredSimHead',

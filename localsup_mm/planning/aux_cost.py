@@ -53,7 +53,8 @@ def measure_aux_nets(
     """Run the passes of the aux nets at a boundary on fake tensors.
 
     The features of earlier boundaries that ``pyramid=True`` adds are left
-    out.
+    out. What enters the local module, where a decoder rebuilds it, counts as
+    large as what leaves it.
 
     Args:
         workload (Workload): The training that is planned for.
@@ -69,7 +70,7 @@ def measure_aux_nets(
     """
     model = workload.model
     local_module = revert_sync_batchnorm(
-        LocalModule(boundary, **aux_nets, copier=copier)
+        LocalModule(boundary, **aux_nets, earlier=[boundary], copier=copier)
     )
     set_normalization(local_module, getattr(model, 'data_preprocessor', None))
     fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
@@ -94,8 +95,9 @@ def measure_aux_nets(
         with mode:
             start = live.peak = live.current
             with workload.autocast(), MacCounter() as counter:
+                source = boundary.to_feature_map(feats.detach(), inputs)
                 views = boundary.stack_views(inputs)
-                losses = compute_loss(feats, views, data_samples)
+                losses = compute_loss(feats, views, data_samples, {0: source})
                 loss = model.parse_losses(losses)[0]
             loss.backward()
     size = sum(p.numel() * p.element_size() for p in parameters)

@@ -1,10 +1,11 @@
 """Running heads whose losses depend on data, without their arithmetic."""
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from mmap import mmap
+from types import MappingProxyType
 from typing import Any, Optional
 
 import numpy as np
@@ -193,7 +194,7 @@ def real_loss(
     feats: Tensor,
     inputs: Tensor,
     data_samples: Any,
-    pyramid: Sequence[Tensor] = (),
+    earlier: Mapping[int, Tensor] = MappingProxyType({}),
 ) -> dict[str, Tensor]:
     """Compute losses by real aux nets at a boundary of a fake network.
 
@@ -204,12 +205,12 @@ def real_loss(
             or ``(B, L, C)``.
         inputs (Tensor): The fake images, ``(B, 3, H, W)``.
         data_samples (Any): The labels, which are real.
-        pyramid (Sequence[Tensor]): The fake feature maps of earlier
-            boundaries. Defaults to ().
+        earlier (Mapping[int, Tensor]): The fake feature maps of earlier
+            boundaries, by index. Defaults to none.
 
     Returns:
         dict[str, Tensor]: The losses, which are real.
     """
     with unset_fake_temporarily():
-        feats, inputs, pyramid = to_real(fake, (feats, inputs, list(pyramid)))
-        return loss(feats, inputs, data_samples, pyramid)
+        feats, inputs, earlier = to_real(fake, (feats, inputs, dict(earlier)))
+        return loss(feats, inputs, data_samples, earlier)

@@ -1,20 +1,24 @@
 """The losses that one local module learns from."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Optional, Union
 
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from ..hosts import compute_head_loss, subsample_labels
+from ..hosts import subsample_labels
 from ..models.layers import on_frames
 from ..models.norm import running_statistics
 from ..tracing import Boundary
 from .block_copier import BlockCopier
 from .build_aux_nets import build_aux_nets
+from .check_arguments import check_arguments
 from .check_dims import blame_dims
+from .compute_losses import compute_losses
+from .find_levels import find_levels
 
 __all__ = ['LocalModule']
 
@@ -56,19 +60,27 @@ class LocalModule(BaseModule):
             features of a finer one are averaged to it before, which makes
             any aux nets cheap at early boundaries. Defaults to 1: they get
             the features as they are.
+        class_token (bool): Whether aux neck and head get the class token,
+            ``(B, C)``, as a ViT's own head does, in place of the feature map.
+            Else the class token learns before the last local module only as
+            what the image tokens attend to. Defaults to False.
         earlier (Sequence[Boundary]): The boundaries before this one; the
             trace adds them. Defaults to ().
         copier (BlockCopier, optional): Copies blocks of the backbone; the
             trace adds it. Defaults to None: no aux net copies any.
 
     ``in_channels`` of decoder, neck and heads, ``num_dims``, which is 3 for
-    clips, ``image_channels`` of the decoder and the strides of a dense head
-    are taken from the trace where the config leaves them out.
+    clips, ``image_channels`` and ``source_channels`` of the decoder and the
+    strides of a dense head are taken from the trace where the config leaves
+    them out.
 
     Attributes:
         index (int): Its place among the local modules, from 0.
         levels (tuple[int]): Indices of the earlier boundaries whose features
             belong to the pyramid; none of a stride below ``min_stride``.
+        source (int, optional): Index of the boundary before, if the decoder
+            rebuilds the features that enter; None if it rebuilds the image.
+        reads (frozenset[int]): Both: the features that the loss needs.
 
     Shape:
         - feats: ``(B, C, h, w)``, or tokens ``(B, L, C)``, or, of clips of a
@@ -77,8 +89,10 @@ class LocalModule(BaseModule):
 
     Raises:
         ValueError: If there is neither a decoder nor an aux head, or
-            ``label_stride`` or ``min_stride`` is below 1; with the loss, if
-            ``label_stride`` is above 1 for labels that are no label maps.
+            ``label_stride`` or ``min_stride`` is below 1, or
+            ``class_token=True`` where there is none, or with a shared neck
+            or a pyramid; with the loss, if ``label_stride`` is above 1 for
+            labels that are no label maps.
         ImportError: If the host of a part is not installed.
     """
 
@@ -92,26 +106,21 @@ class LocalModule(BaseModule):
         pyramid: bool = False,
         label_stride: int = 1,
         min_stride: int = 1,
+        class_token: bool = False,
         earlier: Sequence[Boundary] = (),
         copier: Optional[BlockCopier] = None,
     ) -> None:
         super().__init__()
-        if decoder is None and aux_head is None:
-            raise ValueError(
-                f'`local_modules` at boundary {boundary.name!r} should have '
-                'a `decoder` or an `aux_head`, but got neither. Add e.g. '
-                "decoder=dict(type='ReconstructionDecoder')."
-            )
-        for name, stride in (
-            ('label_stride', label_stride),
-            ('min_stride', min_stride),
-        ):
-            if stride < 1:
-                raise ValueError(
-                    f'`{name}` should be at least 1, but got {stride!r}. '
-                    'Leave it out for features and labels as they are.'
-                )
+        check_arguments(
+            boundary,
+            has_aux_nets=decoder is not None or aux_head is not None,
+            of_feature_maps=pyramid or shared_neck is not None,
+            label_stride=label_stride,
+            min_stride=min_stride,
+            class_token=class_token,
+        )
         self.boundary = boundary
+        self.class_token = class_token
         self.label_stride = label_stride
         self.index = len(earlier)
         # the prefix of its losses in the log
@@ -120,7 +129,7 @@ class LocalModule(BaseModule):
         self._square = math.ceil(min_stride / boundary.stride)
         self.levels: tuple[int, ...] = ()
         if pyramid:
-            self.levels = _find_levels(earlier, boundary, min_stride)
+            self.levels = find_levels(earlier, boundary, min_stride)
         sources = [*(earlier[i] for i in self.levels), boundary]
         channels = [source.channels for source in sources]
         strides = [source.stride for source in sources]
@@ -132,10 +141,18 @@ class LocalModule(BaseModule):
             aux_head,
             channels,
             strides,
-            dict(boundary.describe_input(), copier=copier),
+            dict(
+                boundary.describe_input(),
+                source_channels=earlier[-1].channels if earlier else None,
+                copier=copier,
+            ),
         )
         self.shared_neck, self.decoder = parts.shared_neck, parts.decoder
         self.aux_neck, self.aux_head = parts.aux_neck, parts.aux_head
+        self.source: Optional[int] = None
+        if getattr(self.decoder, 'rebuilds_source', False):
+            self.source = self.index - 1
+        self.reads = frozenset({*self.levels, self.source})
 
     def to_feature_map(self, feats: Tensor, inputs: Tensor) -> Tensor:
         """Turn the features at the boundary into the aux nets' input.
@@ -160,7 +177,7 @@ class LocalModule(BaseModule):
         feats: Tensor,
         inputs: Tensor,
         data_samples: Any,
-        pyramid: Sequence[Tensor] = (),
+        earlier: Mapping[int, Tensor] = MappingProxyType({}),
     ) -> dict[str, Tensor]:
         """Compute the losses of the features at the boundary.
 
@@ -171,14 +188,14 @@ class LocalModule(BaseModule):
             feats (Tensor): ``(B, C, h, w)``, or tokens ``(B, L, C)``.
             inputs (Tensor): ``(B, 3, H, W)``, normalized.
             data_samples (Any): Labels, as the aux head takes them.
-            pyramid (Sequence[Tensor]): Feature maps at ``levels``, detached.
-                Defaults to ().
+            earlier (Mapping[int, Tensor]): Feature maps at the boundaries it
+                ``reads``, by index, detached. Defaults to none.
 
         Returns:
             dict[str, Tensor]: Named as by the hosts' heads: those with
             ``loss`` in their key are minimized, others only logged.
         """
-        arguments = feats, inputs, data_samples, pyramid
+        arguments = feats, inputs, data_samples, earlier
         try:
             return self._loss(*arguments)
         except (RuntimeError, ValueError) as error:
@@ -194,8 +211,9 @@ class LocalModule(BaseModule):
         feats: Tensor,
         inputs: Tensor,
         data_samples: Any,
-        pyramid: Sequence[Tensor],
+        earlier: Mapping[int, Tensor],
     ) -> dict[str, Tensor]:
+        class_token = feats[:, 0] if self.class_token else None
         feats = (self.to_feature_map(feats, inputs),)
         if self.shared_neck is not None:
             feats = self.shared_neck(feats)
@@ -203,28 +221,19 @@ class LocalModule(BaseModule):
         # The head first: its backward comes last and needs the most memory,
         # when the decoder's graph is gone already.
         if self.aux_head is not None:
-            tapped = (*pyramid, *feats)
+            tapped = (*(earlier[i] for i in self.levels), *feats)
+            if class_token is not None:
+                tapped = (class_token,)
             if self.aux_neck is not None:
                 tapped = self.aux_neck(tapped)
             samples = subsample_labels(data_samples, self.label_stride)
-            several = isinstance(self.aux_head, ModuleList)
-            for head in self.aux_head if several else [self.aux_head]:
-                found = compute_head_loss(head, tapped, samples)
-                # 'loss' is the host's name for the sum, in the log
-                new = {
-                    'loss_task' if key == 'loss' else key: value
-                    for key, value in found.items()
-                }
-                if not losses.keys().isdisjoint(new):
-                    raise ValueError(
-                        '`aux_head` should have heads whose losses have '
-                        f'different names, but got {list(losses)} and '
-                        f'{list(new)} of {type(head).__name__}. Leave one of '
-                        'these heads out.'
-                    )
-                losses.update(new)
+            losses.update(compute_losses(self.aux_head, tapped, samples))
         if self.decoder is not None:
-            losses.update(self.decoder.loss(feats, inputs, data_samples))
+            # what enters the first local module is the image
+            source = () if self.source is None else (earlier[self.source],)
+            losses.update(
+                self.decoder.loss(feats, inputs, data_samples, *source)
+            )
         return losses
 
     def follow(self, backbone: nn.Module) -> None:
@@ -236,15 +245,3 @@ class LocalModule(BaseModule):
         for module in self.modules():
             if module is not self and hasattr(module, 'follow'):
                 module.follow(backbone)
-
-
-def _find_levels(
-    earlier: Sequence[Boundary], boundary: Boundary, min_stride: int
-) -> tuple[int, ...]:
-    """Find the last earlier boundary of each stride finer than this one's."""
-    last = {b.stride: i for i, b in enumerate(earlier)}
-    return tuple(
-        i
-        for stride, i in sorted(last.items())
-        if min_stride <= stride < boundary.stride
-    )

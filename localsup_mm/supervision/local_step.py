@@ -53,7 +53,7 @@ class LocalStep:
         inputs (Tensor, optional): The images that entered the backbone,
             ``(B, 3, H, W)``.
         feats (dict[int, Tensor]): By boundary, the detached feature maps
-            that a later local module's pyramid needs.
+            that a later local module reads.
         begun (dict[LocalSupervision, nn.Module]): The backbones that have
             run so far, each by its supervision.
     """
@@ -150,7 +150,7 @@ class LocalStep:
                     h,
                     self.inputs,
                     self._find_labels(),
-                    [self.feats[i] for i in local_module.levels],
+                    self.feats,
                 )
             loss = self.backward(local_module, losses)
         if self.is_last:
@@ -207,7 +207,11 @@ class LocalStep:
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> Tensor:
         h = h.detach()
-        if any(k in later.levels for later in supervision.local_modules):
+        read: set = set()
+        for later in list(supervision.local_modules)[k + 1 :]:
+            read |= later.reads
+        self.feats = {i: f for i, f in self.feats.items() if i in read}
+        if k in read:
             boundary = supervision.partition.boundaries[k]
             self.feats[k] = boundary.to_feature_map(h, self.inputs)
         if self._uses_checkpointing and self.trains(k + 1):

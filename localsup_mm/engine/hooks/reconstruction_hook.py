@@ -88,14 +88,14 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
 
     Returns:
         list[Tensor]: The images and one reconstruction per local module with
-        a decoder, each ``(B, 3, H, W)`` in [0, 1], or, of clips, ``(B, 3, T,
-        H, W)``; empty if none has one.
+        a decoder of images, each ``(B, 3, H, W)`` in [0, 1], or, of clips,
+        ``(B, 3, T, H, W)``; empty if none has one.
     """
     backbone = find_supervised_backbones(model)[0]
     local_modules = [
         m
         for m in backbone.local_supervision.local_modules
-        if m.decoder is not None
+        if m.decoder is not None and m.source is None
     ]
     if not local_modules:
         return []

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..layers import build_conv
 from ..norm import build_norm
+from .check_arguments import check_arguments
 from .resized_conv import conv_of_resized, resize
-from .target import check_stride, outside_padding, shrink
+from .target import find_target_size, outside_padding, shrink
 
 __all__ = ['ReconstructionDecoder']
 
@@ -95,20 +96,7 @@ class ReconstructionDecoder(BaseModule):
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(init_cfg)
-        if len(channels) == 0:
-            raise ValueError(
-                '`channels` should name at least one hidden conv, but got '
-                f'{channels!r}. The published values are (12,) and '
-                '(128, 32, 12).'
-            )
-        if (mean is None) != (std is None):
-            raise ValueError(
-                '`mean` and `std` should be given together, but got '
-                f'{mean!r} and {std!r}. Leave both out to take them from '
-                'the data preprocessor.'
-            )
-        check_stride('target_stride', target_stride)
-        check_stride('frame_stride', frame_stride)
+        check_arguments(channels, mean, std, target_stride, frame_stride)
         self.loss_weight = loss_weight
         self.ignore_padding = ignore_padding
         self.num_dims = num_dims
@@ -161,15 +149,23 @@ class ReconstructionDecoder(BaseModule):
             ``target_stride``; its sigmoid is the image in [0, 1]. Of clips
             ``(B, 3, T', H', W')``.
         """
+        start = feats[-1].shape[2:]
+        strides = self.target_stride, self.frame_stride
+        return self.rebuild(feats, find_target_size(start, size, *strides))
+
+    def rebuild(self, feats: tuple[Tensor, ...], size: torch.Size) -> Tensor:
+        """Compute the output of the convs.
+
+        Args:
+            feats (tuple[Tensor]): One ``(B, C, h, w)``, or of clips.
+            size (torch.Size): ``(H', W')`` of the output, or ``(T', H',
+                W')``.
+
+        Returns:
+            Tensor: ``(B, 3, *size)``.
+        """
         x = feats[-1]
         start = x.shape[2:]
-        strides = [self.target_stride] * 2
-        if self.num_dims == 3:
-            strides.insert(0, self.frame_stride)
-        size = torch.Size(
-            here if stride == 'feature' else -(-side // stride)
-            for here, side, stride in zip(start, size, strides)
-        )
         if self.resizes_first:
             conv, norm, relu = self.hidden[0]
             x = relu(norm(conv_of_resized(x, conv, size)))

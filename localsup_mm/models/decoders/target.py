@@ -6,24 +6,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ['check_stride', 'outside_padding', 'shrink']
+__all__ = ['find_target_size', 'outside_padding', 'shrink']
 
 
-def check_stride(name: str, stride: Union[int, str]) -> None:
-    """Check the stride of a target.
+def find_target_size(
+    start: torch.Size,
+    size: torch.Size,
+    target_stride: Union[int, str],
+    frame_stride: Union[int, str],
+) -> torch.Size:
+    """Find the size of a target.
 
     Args:
-        name (str): Name of the argument, for the message.
-        stride (int | str): Its value.
+        start (torch.Size): ``(h, w)`` of the features, of clips ``(t, h, w)``.
+        size (torch.Size): ``(H, W)`` of the image, of clips ``(T, H, W)``.
+        target_stride (int | str): Of height and width, or ``'feature'``.
+        frame_stride (int | str): Of the frames of a clip.
 
-    Raises:
-        ValueError: If it is neither a whole number from 1 nor ``'feature'``.
+    Returns:
+        torch.Size: The sides of the image, each divided by its stride.
     """
-    if stride != 'feature' and not (isinstance(stride, int) and stride >= 1):
-        raise ValueError(
-            f"`{name}` should be at least 1, or 'feature', but got "
-            f'{stride!r}. Leave it out to rebuild the image.'
-        )
+    strides = [frame_stride, target_stride, target_stride][-len(start) :]
+    return torch.Size(
+        here if stride == 'feature' else -(-side // int(stride))
+        for here, side, stride in zip(start, size, strides)
+    )
 
 
 def shrink(x: Tensor, size: torch.Size) -> Tensor:

@@ -1,0 +1,3 @@
+# DeiT-B on ImageNet, greedy K=4: InfoPro without its decoder.
+_base_ = ['../infopro/deit-base_imagenet.py']
+model = dict(backbone=dict(local_modules=dict(decoder=None)))

@@ -1,0 +1,3 @@
+# DeiT-S on ImageNet, greedy K=4: InfoPro without its decoder.
+_base_ = ['../infopro/deit-small_imagenet.py']
+model = dict(backbone=dict(local_modules=dict(decoder=None)))
