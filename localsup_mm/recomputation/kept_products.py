@@ -114,9 +114,10 @@ class _Writing(TorchDispatchMode):
         """Copy a product before an op works on it in place."""
         if not isinstance(tensor, Tensor):
             return
-        number = self._by_storage.pop(find_storage_key(tensor), None)
-        if number is not None:
-            product = self._products[number]
+        number = self._by_storage.pop(find_storage_key(tensor), -1)
+        # a local backward may have read it, so that its storage is gone
+        product = self._products.get(number)
+        if product is not None:
             copied = tree_map_only(Tensor, Tensor.clone, product.result)
             self._products[number] = _Product(
                 product.op, copied, _find_versions(copied)
