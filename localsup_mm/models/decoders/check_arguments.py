@@ -1,4 +1,4 @@
-"""What the arguments of a decoder have to be."""
+"""The check of the arguments of a decoder."""
 
 from collections.abc import Sequence
 from typing import Optional, Union

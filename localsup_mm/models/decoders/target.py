@@ -20,8 +20,8 @@ def find_target_size(
     Args:
         start (torch.Size): ``(h, w)`` of the features, of clips ``(t, h, w)``.
         size (torch.Size): ``(H, W)`` of the image, of clips ``(T, H, W)``.
-        target_stride (int | str): Of height and width, or ``'feature'``.
-        frame_stride (int | str): Of the frames of a clip.
+        target_stride (int | str): That of height and width, or ``'feature'``.
+        frame_stride (int | str): That of the frames of a clip.
 
     Returns:
         torch.Size: The sides of the image, each divided by its stride.
