@@ -33,6 +33,7 @@ METHODS = (
 DATASETS = {
     'cifar10': 'CIFAR-10',
     'cifar10-small': 'CIFAR-10, 16 x 16',
+    'cifar10-half': 'CIFAR-10, 16 x 16, five classes',
     'svhn': 'SVHN',
     'stl10': 'STL-10',
     'imagenet': 'ImageNet-1k',

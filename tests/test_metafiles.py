@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_name_says_what_it_is(path):
         headline = DETECTORS[Path(path).stem.removesuffix('_coco')]
     assert len(local_modules) + 1 == int(name['k'] or headline)
     data_root = Path(cfg.train_dataloader.dataset.data_root)
-    dataset = name['dataset'].removesuffix('-small')
+    dataset = re.sub('-(small|half)$', '', name['dataset'])
     assert data_root.name.replace('_', '-') == dataset
 
 

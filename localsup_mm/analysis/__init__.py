@@ -1,7 +1,7 @@
 """Ways to train one network, side by side: memory, time and accuracy."""
 
 from .accuracy_table import SettingCost, count_setting, make_accuracy_table
-from .charts import draw_bars, draw_curves, draw_front
+from .charts import draw_bars, draw_curves, draw_front, draw_probes
 from .grid import Grid, read_grid
 from .grid_queue import run_grid
 from .grid_runner import GridRunner
@@ -14,6 +14,7 @@ from .methods import (
     to_end_to_end,
 )
 from .paired_time import ratio_quartiles, time_in_turns
+from .probes import Probes, make_probes
 from .read_comparable import prepare_config, read_comparable
 from .setting import describe_setting, find_versions, name_machine
 from .synthetic_batch import make_batch
@@ -23,6 +24,7 @@ __all__ = [
     'Grid',
     'GridRunner',
     'Method',
+    'Probes',
     'SettingCost',
     'add_time_ratios',
     'build_model',
@@ -33,11 +35,13 @@ __all__ = [
     'draw_bars',
     'draw_curves',
     'draw_front',
+    'draw_probes',
     'find_versions',
     'format_methods',
     'format_table',
     'make_accuracy_table',
     'make_batch',
+    'make_probes',
     'measure_all',
     'name_machine',
     'predict_all',

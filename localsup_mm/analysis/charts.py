@@ -5,9 +5,15 @@ import statistics
 import textwrap
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
-__all__ = ['draw_bars', 'draw_curves', 'draw_front', 'find_pareto_front']
+__all__ = [
+    'draw_bars',
+    'draw_curves',
+    'draw_front',
+    'draw_probes',
+    'find_pareto_front',
+]
 
 _GREY = '#7b868c'
 _PALE_GREY = '#9aa5ab'
@@ -165,7 +171,42 @@ def draw_curves(
     _save(figure, path, 120)
 
 
-def _make_figure(width: float, height: float) -> tuple[Any, Any]:
+def draw_probes(networks: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draw what features along the depth of networks hold of the image.
+
+    Where probes told labels, a second picture beside it shows how well.
+
+    Args:
+        networks (dict[str, dict]): By name a record of ``localsup probe``.
+        path (Path): The file of the picture.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+    """
+    labels = {
+        'image': 'image: explained variance (%)',
+        'accuracy': 'labels: accuracy of the probe (%)',
+    }
+    rows = [row for record in networks.values() for row in record['probes']]
+    kinds = [k for k in labels if all(row[k] is not None for row in rows)]
+    figure, axes = _make_figure(5.5 * len(kinds) + 1, 4.5, len(kinds))
+    for kind, axis in zip(kinds, axes):
+        for name, record in networks.items():
+            values = [row[kind] for row in record['probes']]
+            if kind == 'image':
+                values = [100 * value for value in values]
+            names = [row['boundary'] for row in record['probes']]
+            axis.plot(names, values, 'o-', markersize=4, label=name)
+        axis.set_ylabel(labels[kind])
+        axis.tick_params(axis='x', rotation=60)
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize='small')
+    _save(figure, path, 120)
+
+
+def _make_figure(
+    width: float, height: float, columns: Optional[int] = None
+) -> tuple[Any, Any]:
     # without pyplot, which keeps figures and has a backend for all
     try:
         from matplotlib.figure import Figure
@@ -175,7 +216,9 @@ def _make_figure(width: float, height: float) -> tuple[Any, Any]:
             '`pip install localsup_mm[charts]`, or leave the chart out.'
         ) from error
     figure = Figure(figsize=(width, height), layout='constrained')
-    return figure, figure.subplots()
+    if columns is None:
+        return figure, figure.subplots()
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
 def _save(figure: Any, path: Path, dpi: int) -> None:

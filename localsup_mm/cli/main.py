@@ -32,6 +32,7 @@ COMMANDS = {
     'localize': "Write a config that trains a host's network locally.",
     'compare': 'Compare memory and time of ways to train a network.',
     'accuracy': 'Compare the accuracy of ways to train a network.',
+    'probe': 'Estimate what features keep of the image and its labels.',
     'export': 'Export the network of a checkpoint, for publishing.',
 }
 # kinds of errors that checks of ours raise

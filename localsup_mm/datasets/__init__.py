@@ -5,8 +5,8 @@ config that uses one does: ``custom_imports=dict(imports=['localsup_mm',
 'localsup_mm.datasets'])``.
 """
 
-from .small_cifar10 import SmallCIFAR10
+from .in_memory_cifar10 import InMemoryCIFAR10
 from .stl10 import STL10
 from .svhn import SVHN
 
-__all__ = ['STL10', 'SVHN', 'SmallCIFAR10']
+__all__ = ['STL10', 'SVHN', 'InMemoryCIFAR10']

@@ -140,6 +140,15 @@ class Host(MakesAuxNets, DataChecks):
         """
         return True
 
+    def report_accuracy(self, aux_head: dict) -> None:
+        """Let an aux head report its accuracy beside its losses.
+
+        Its key begins with ``'acc'``.
+
+        Args:
+            aux_head (dict): That of :meth:`make_aux_net`, changed in place.
+        """
+
     def save_predictions(self, cfg: Config, out: str) -> None:
         """Let a test save its predictions.
 

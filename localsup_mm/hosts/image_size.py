@@ -35,7 +35,7 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
     """Find height and width of the images that a config trains on.
 
     The last crop of the training pipeline counts, or the largest size where
-    it does not crop.
+    it does not crop; without a pipeline the ``image_size`` of the data set.
 
     Args:
         cfg (Config): The config of a training.
@@ -68,6 +68,9 @@ def find_image_size(cfg: Config) -> tuple[int, int]:
         return crops[-1]
     if resizes:
         return max(resizes, key=lambda size: size[0] * size[1])
+    # a data set that makes them itself, as InMemoryCIFAR10
+    if 'image_size' in cfg.train_dataloader.dataset:
+        return _to_size(cfg.train_dataloader.dataset.image_size)
     raise ValueError(
         '`train_dataloader.dataset.pipeline` should crop or resize to a known '
         f'size, but got {names}. Give `image_size` yourself (e.g. by --size '

@@ -115,6 +115,11 @@ class MMPretrain(Host):
         if isinstance(loss, dict):
             head['loss'] = loss
 
+    def report_accuracy(self, aux_head: dict) -> None:
+        """Let a head of one class for each image report its accuracy."""
+        if aux_head['type'] == 'mmpretrain.LinearClsHead':
+            aux_head['cal_acc'] = True
+
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check that files of CIFAR are there, or can be downloaded."""
         cls: Any = find_class(dataset, DATASETS, self.scope)

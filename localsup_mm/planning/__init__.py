@@ -1,5 +1,6 @@
 """Planner of cuts, for a memory budget or a number of local modules."""
 
+from .candidates import find_candidates
 from .find_aux_nets import find_aux_nets
 from .localize import check_end_to_end, localize
 from .make_planner import make_planner
@@ -15,6 +16,7 @@ __all__ = [
     'check_end_to_end',
     'check_out',
     'find_aux_nets',
+    'find_candidates',
     'localize',
     'make_planner',
     'resolve_auto',

@@ -17,6 +17,7 @@ from .local_step import LocalStep
 from .local_supervision import LocalSupervision
 from .normalization import set_normalization
 from .published_settings import LOSS_WEIGHTS, PARTITIONS
+from .record_features import record_features
 from .state_dict_keys import AUX_NETS, CONTEXT, is_aux_net, is_context_encoder
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     'lend_step',
     'list_local_modules',
     'local_parameters',
+    'record_features',
     'set_normalization',
     'supervise_locally',
     'to_rule',

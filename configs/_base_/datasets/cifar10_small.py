@@ -12,9 +12,10 @@ train_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='SmallCIFAR10',
+        type='InMemoryCIFAR10',
         data_root='data/cifar10',
         split='train',
+        image_size=16,
         padding=2,
         flip_prob=0.5,
     ),
@@ -24,7 +25,12 @@ val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='SmallCIFAR10', data_root='data/cifar10', split='test'),
+    dataset=dict(
+        type='InMemoryCIFAR10',
+        data_root='data/cifar10',
+        split='test',
+        image_size=16,
+    ),
 )
 val_evaluator = dict(type='Accuracy', topk=(1,))
 test_dataloader = val_dataloader

@@ -1,6 +1,5 @@
 """Pictures of what each local module keeps of the image."""
 
-from functools import partial
 from typing import Optional
 
 import torch
@@ -11,7 +10,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ...supervision import find_supervised_backbones
+from ...supervision import find_supervised_backbones, record_features
 from ..model_wrapper import unwrap_model
 
 __all__ = ['ReconstructionHook', 'reconstruct']
@@ -96,27 +95,19 @@ def reconstruct(model: nn.Module, inputs: Tensor) -> list[Tensor]:
         if m.decoder is not None
     ]
     modes = {m: m.training for m in model.modules()}
-    feats: dict = {}
-    handles = [
-        backbone.get_submodule(m.boundary.name).register_forward_hook(
-            # before context is added, which the decoder does not see
-            partial(_record, feats, m),
-            prepend=True,
-        )
-        for m in local_modules
-    ]
     try:
         model.eval()
-        backbone(inputs)
+        # without context, which the decoder does not see
+        feats = record_features(
+            backbone, inputs, [m.boundary.name for m in local_modules]
+        )
         images = [
             m.decoder.reconstruct(
-                (m.to_feature_map(feats[m], inputs),), inputs.shape[-2:]
+                (m.to_feature_map(h, inputs),), inputs.shape[-2:]
             )
-            for m in local_modules
+            for m, h in zip(local_modules, feats)
         ]
     finally:
-        for handle in handles:
-            handle.remove()
         for module, training in modes.items():
             module.training = training
     if images:
@@ -129,9 +120,3 @@ def _to_colors(images: Tensor) -> Tensor:
     if images.shape[1] < 3:
         images = images[:, :1].expand(-1, 3, -1, -1)
     return images[:, :3]
-
-
-def _record(
-    feats: dict, key: nn.Module, module: nn.Module, args: tuple, output: Tensor
-) -> None:
-    feats[key] = output

@@ -1,7 +1,7 @@
-"""CIFAR-10 at a smaller size, in memory, for trainings on a CPU."""
+"""CIFAR-10 in memory, at its size or a smaller one, for fast trainings."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -11,27 +11,32 @@ from mmpretrain.datasets import CIFAR10
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-__all__ = ['SmallCIFAR10']
+__all__ = ['InMemoryCIFAR10']
 
 _ORIGINAL_SIZE = 32
 
 
 @DATASETS.register_module()
-class SmallCIFAR10(CIFAR10):
-    """CIFAR-10 of averaged pixels, kept in memory and augmented in batches.
+class InMemoryCIFAR10(CIFAR10):
+    """CIFAR-10, kept in memory and augmented in batches.
 
-    It has no pipeline: a batch is read, cropped and flipped at once, which a
-    narrow network on a CPU would otherwise wait for. The random numbers are
-    torch's, so that a seed gives the same batches.
+    It has no pipeline: a batch is read, cropped and flipped at once, for which
+    a small network would otherwise wait. Images may be made smaller, by
+    averaging pixels. The random numbers are torch's, on the CPU, so that a
+    seed gives the same batches on each device.
 
     Args:
         data_root (str): The folder with the files of CIFAR-10.
         split (str): 'train' or 'test'. Defaults to 'train'.
         image_size (int): Height and width in pixels, 32 divided by a whole
-            number. Defaults to 16.
+            number. Defaults to 32.
         padding (int): Pixels of reflection around an image from which a random
             crop of its size is taken. Defaults to 0: no crop.
         flip_prob (float): Probability of a horizontal flip. Defaults to 0.0.
+        labels (Sequence[int], optional): The classes that are kept, which get
+            the ids 0, 1, ... in this order. Defaults to None: all ten.
+        device (str): Where the images are kept and augmented, e.g.
+            ``'cuda'``; a loader has no workers then. Defaults to ``'cpu'``.
         **kwargs (Any): Further arguments of mmpretrain's ``CIFAR10``.
 
     Shape:
@@ -45,9 +50,11 @@ class SmallCIFAR10(CIFAR10):
         self,
         data_root: str,
         split: str = 'train',
-        image_size: int = 16,
+        image_size: int = 32,
         padding: int = 0,
         flip_prob: float = 0.0,
+        labels: Optional[Sequence[int]] = None,
+        device: str = 'cpu',
         **kwargs: Any,
     ) -> None:
         if image_size < 1 or _ORIGINAL_SIZE % image_size:
@@ -58,9 +65,26 @@ class SmallCIFAR10(CIFAR10):
         self.image_size = image_size
         self.padding = padding
         self.flip_prob = flip_prob
+        self.labels = labels
+        self.device = device
         self._images = torch.empty(0)
         self._labels: list[int] = []
+        if labels is not None:
+            names = self.METAINFO['classes']
+            kwargs['metainfo'] = dict(classes=[names[k] for k in labels])
         super().__init__(data_root=data_root, split=split, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the images, and drop those of other classes."""
+        infos = super().load_data_list()
+        if self.labels is None:
+            return infos
+        new = {label: i for i, label in enumerate(self.labels)}
+        return [
+            dict(info, gt_label=new[info['gt_label']])
+            for info in infos
+            if info['gt_label'] in new
+        ]
 
     def full_init(self) -> None:
         """Read all images, average and pad them."""
@@ -74,7 +98,7 @@ class SmallCIFAR10(CIFAR10):
             _ORIGINAL_SIZE // self.image_size,
         )
         images = F.pad(images, 4 * (self.padding,), mode='reflect')
-        self._images = images.round().to(torch.uint8)
+        self._images = images.round().to(self.device, torch.uint8)
         self._labels = [info['gt_label'] for info in infos]
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
@@ -117,6 +141,9 @@ class SmallCIFAR10(CIFAR10):
         if self.flip_prob:
             is_flipped = torch.rand(number, 1) < self.flip_prob
             columns = torch.where(is_flipped, columns.flip(1), columns)
+        indices, rows, columns = (
+            places.to(self.device) for places in (indices, rows, columns)
+        )
         # indices beside a slice come first: (B, h, w, C)
         images = self._images[
             indices[:, None, None], :, rows[:, :, None], columns[:, None, :]
