@@ -5,7 +5,8 @@ renames one breaks this file alone. Checked with torch 2.4.0 and 2.12.1 and
 with mmengine 0.8.3 and 0.10.7. Overrides of private methods cannot be moved
 here; there are ``CheckpointHook._save_checkpoint_with_step``
 (``SafeCheckpointHook``), ``Module._load_from_state_dict``
-(``ContextSupply``) and ``_ParamScheduler._get_value`` (``WarmupCosineLR``).
+(``ContextSupply``), ``_ParamScheduler._get_value`` (``WarmupCosineLR``) and
+``_BatchNorm._check_input_dim`` (``_NormOfProcess``).
 """
 
 from collections import OrderedDict, defaultdict

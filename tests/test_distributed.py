@@ -1,5 +1,7 @@
 """Two processes get the mean of what each alone would get."""
 
+import math
+
 import asserts
 import pytest
 import torch
@@ -157,7 +159,50 @@ def check_recomputed(rank):
     assert_equal(*states)
 
 
+def check_ranks_agree(rank):
+    """On the model before they wait for each other, then on gradients."""
+    wider, cut = build_model(CASES['toy']), build_model(CASES['toy'])
+    if rank == 1:
+        wider.neck = torch.nn.Linear(25, 3)
+        toy = CASES['toy']
+        cut = build_model(toy._replace(boundaries=toy.boundaries[:1]))
+    with pytest.raises(ValueError, match=r'neck.*\(3, 24\).*process 0.*25'):
+        LocalDistributedDataParallel(wider)
+    with pytest.raises(ValueError, match=r"'boundary conv3' in process 0"):
+        LocalDistributedDataParallel(cut)
+
+    use_batch(rank)
+    model = LocalDistributedDataParallel(build_model(CASES['toy']))
+    model.reduce_gradients = lambda local_module: lambda: None
+    with pytest.raises(RuntimeError, match=r"'backbone.conv1.*in process 1"):
+        asserts.train_step(model, asserts.wrap(model))
+
+
+def check_skipped_step(rank):
+    """A loss that is not finite in one process skips the step in both."""
+    use_batch(rank)
+    model = LocalDistributedDataParallel(build_model(CASES['toy']))
+    wrapper = asserts.wrap(model, skip_nonfinite=True)
+    before = {n: v.clone() for n, v in model.state_dict().items()}
+    head = model.module.backbone.local_supervision.local_modules[1].aux_head
+    loss = head.loss
+    if rank == 1:
+        head.loss = lambda *args: {
+            key: value * math.nan for key, value in loss(*args).items()
+        }
+    asserts.train_step(model, wrapper)
+    assert_equal(model.state_dict(), before)
+    head.loss = loss
+    asserts.train_step(model, wrapper)
+    assert any(
+        not torch.equal(value, before[name])
+        for name, value in model.state_dict().items()
+    )
+
+
 def check_all(rank):
+    check_ranks_agree(rank)
+    check_skipped_step(rank)
     for name in NAMES:
         check(name, LocalDistributedDataParallel, 1, rank)
     check('toy', LocalDistributedDataParallel, 2, rank)

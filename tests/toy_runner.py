@@ -26,6 +26,7 @@ def make_runner(
     loader=None,
     loop=None,
     runner=Runner,
+    optim_wrapper=None,
     **kwargs,
 ):
     case = CASES['toy']
@@ -54,15 +55,16 @@ def make_runner(
         ),
         train_cfg=loop or dict(type='IterBasedTrainLoop', max_iters=max_iters),
         optim_wrapper=dict(
-            type='LocalOptimWrapper',
-            optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
+            dict(
+                type='LocalOptimWrapper',
+                optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
+            ),
+            **(optim_wrapper or {}),
         ),
         default_hooks=dict(
             logger=dict(type='LoggerHook', interval=1),
             checkpoint=dict(
-                type='SafeCheckpointHook',
-                by_epoch=False,
-                interval=1,
+                dict(type='SafeCheckpointHook', by_epoch=False, interval=1),
                 **(checkpoint or {}),
             ),
             setup_check=dict(type='SetupCheckHook'),

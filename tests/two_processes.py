@@ -12,13 +12,18 @@ import torch.multiprocessing as mp
 
 def run_two_processes(function: Callable, *args: Any) -> None:
     """Call ``function(rank, *args)`` in each of two processes."""
+    mp.spawn(_run, args=(find_port(), function, args), nprocs=2)
+
+
+def find_port() -> int:
+    """Return a port that nobody listens at."""
     with socket.socket() as sock:
         sock.bind(('127.0.0.1', 0))
-        port = sock.getsockname()[1]
-    mp.spawn(_run, args=(port, function, args), nprocs=2)
+        return sock.getsockname()[1]
 
 
-def _run(rank: int, port: int, function: Callable, args: tuple) -> None:
+def join(rank: int, port: int) -> None:
+    """Let this process be one of two."""
     torch.set_num_threads(1)
     os.environ.update(
         MASTER_ADDR='127.0.0.1',
@@ -28,6 +33,10 @@ def _run(rank: int, port: int, function: Callable, args: tuple) -> None:
         LOCAL_RANK=str(rank),
     )
     dist.init_process_group('gloo', rank=rank, world_size=2)
+
+
+def _run(rank: int, port: int, function: Callable, args: tuple) -> None:
+    join(rank, port)
     function(rank, *args)
     dist.barrier()
     dist.destroy_process_group()

@@ -19,6 +19,7 @@ from ..engine import (
     check_data,
     check_pretrained,
     check_resumed,
+    check_work_dir,
     empty_data_explained,
     use_safe_hooks,
     weights_suffice,
@@ -87,6 +88,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = read_run_config(args)
     merge_arguments(cfg, args)
     is_replaced = use_safe_hooks(cfg)
+    check_work_dir(cfg.work_dir)
     check_data(cfg, 'train_dataloader')
     check_data(cfg, 'val_dataloader')
     check_pretrained(cfg)

@@ -16,6 +16,7 @@ from .checks import (
     check_gradients,
     check_model,
     check_pretrained,
+    check_work_dir,
     empty_data_explained,
 )
 from .hooks import (
@@ -64,6 +65,7 @@ __all__ = [
     'check_pretrained',
     'check_resumed',
     'check_weights',
+    'check_work_dir',
     'empty_data_explained',
     'export_checkpoint',
     'get_random_states',

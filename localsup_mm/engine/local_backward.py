@@ -16,8 +16,10 @@ from .checks.setup_check import check_gradients
 from .local_losses import LocalLosses
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
 from .module_step import check_others, step_module
+from .nonfinite_guard import NonfiniteGuard, explain_nonfinite
 from .outside_autocast import outside_autocast
 from .prepare_model import prepare_model
+from .ranks_agree import check_first_gradients
 
 __all__ = ['LocalBackwardMixin']
 
@@ -54,13 +56,17 @@ class LocalBackwardMixin(_Base):
         step_each_module (bool): Whether it is so. Defaults to False.
         make_step (Callable): Makes the :class:`LocalStep` of an iteration; a
             loop that trains otherwise sets another one.
+        guard (NonfiniteGuard, optional): Skips iterations whose loss is not
+            finite. Defaults to None: they are an error.
     """
 
     make_step: Callable[..., LocalStep] = LocalStep
     step_each_module: bool = False
+    guard: Optional[NonfiniteGuard] = None
     _parameters: Mapping[LocalModule, Collection[nn.Parameter]] = {}
     _last_parameters: Collection[nn.Parameter] = ()
     _unproven: AbstractSet[LocalModule] = frozenset()
+    _is_first_step: bool = False
     _checked_model: Optional[nn.Module] = None
     _local_losses = LocalLosses()
     _reductions: Mapping[LocalModule, Callable[[], None]] = {}
@@ -78,6 +84,8 @@ class LocalBackwardMixin(_Base):
         self.prepare_once(model)
         bare = unwrap_model(model)
         self._local_losses, self._reductions = LocalLosses(), {}
+        if self.guard is not None:
+            self.guard.begin(bare)
         step = self.make_step(
             partial(self.local_backward, model=model, bare=bare),
             steps_each_module=self.step_each_module,
@@ -110,6 +118,7 @@ class LocalBackwardMixin(_Base):
                 *self._parameters.values()
             )
             self._unproven = set(self._parameters)
+            self._is_first_step = True
 
     def initialize_count_status(
         self, model: nn.Module, init_counts: int, max_counts: int
@@ -179,6 +188,8 @@ class LocalBackwardMixin(_Base):
             **kwargs: Its keyword arguments.
         """
         self._report_local_losses()
+        if self.guard is not None and not loss.isfinite():
+            self.guard.note(f'`loss` is {loss.item()}.')
         super().update_params(loss, *args, **kwargs)
 
     def step(self, **kwargs) -> None:
@@ -188,6 +199,11 @@ class LocalBackwardMixin(_Base):
             **kwargs: Arguments of mmengine's ``step``.
         """
         self._finish_reductions(*self._reductions)
+        if self._is_first_step and self._checked_model is not None:
+            check_first_gradients(self._checked_model)
+            self._is_first_step = False
+        if self.guard is not None and self.guard.skips():
+            return
         if self.step_each_module:
             check_others(
                 self.optimizer, self._last_parameters, 'the last local module'
@@ -222,19 +238,13 @@ class LocalBackwardMixin(_Base):
 
     @not_compiled
     def _report_local_losses(self) -> None:
-        changed = (
-            'Only local modules before it were'
-            if self.step_each_module
-            else 'No parameter was'
-        )
-        clip = '' if self.step_each_module else 'with clip_grad, '
         # terms come first, so that the message names the term
         for (name, key), value in self._local_losses.take().items():
-            if not math.isfinite(value):
+            if math.isfinite(value):
+                self.message_hub.update_scalar(f'train/{name}.{key}', value)
+            elif self.guard is not None:
+                self.guard.note(f'`{key}` of {name} is {value}.')
+            else:
                 raise FloatingPointError(
-                    f'`{key}` of {name} should be finite, but got {value}. '
-                    f'{changed} changed in this iteration: resume '
-                    'from a checkpoint before it with a lower learning rate, '
-                    f'{clip}or without AMP.'
+                    explain_nonfinite(self, f'`{key}` of {name}', value)
                 )
-            self.message_hub.update_scalar(f'train/{name}.{key}', value)

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..supervision import LocalModule, local_parameters
 from ..upstream import leave_out_of_ddp
+from .ranks_agree import check_same_model
 
 __all__ = ['LocalDistributedDataParallel', 'unwrap_model']
 
@@ -33,6 +34,7 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
     """
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
+        check_same_model(module)
         self_reduced = local_parameters(module)
         ids = {id(p) for ps in self_reduced.values() for p in ps}
         leave_out_of_ddp(

@@ -7,8 +7,9 @@ from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..hosts import name_type
-from .checkpointing import read_checkpoint, read_weights
+from .checkpointing import check_resumable, find_resumable, read_weights
 from .model_wrapper import LocalDistributedDataParallel
+from .norms_on_cpus import sync_norms_allowed
 
 __all__ = ['build_runner', 'check_resumed', 'use_safe_hooks']
 
@@ -41,36 +42,33 @@ def check_resumed(cfg: Config) -> None:
 
     Args:
         cfg (Config): Config of a training, with ``work_dir``; it resumes
-            from ``load_from``, else from the latest checkpoint there.
+            from ``load_from``, else from the newest whole checkpoint there,
+            which becomes its ``load_from`` if the host would take another.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it is truncated or unsafe, or holds weights only.
+        ValueError: If it is damaged or unsafe, or holds weights only.
     """
     path = cfg.get('load_from')
     if cfg.get('resume') and path is None:
-        path = find_latest_checkpoint(cfg.work_dir)
-    if path is None or '://' in path:
+        path = find_resumable(cfg.work_dir)
+        if path != find_latest_checkpoint(cfg.work_dir):
+            cfg.load_from = path
+            cfg.resume = path is not None
+    elif path is None or '://' in path:
         return
-    if not cfg.get('resume'):
+    elif cfg.get('resume'):
+        check_resumable(path)
+    else:
         read_weights(path)
-        return
-    lacking = {'meta', 'message_hub', 'optimizer'} - read_checkpoint(
-        path
-    ).keys()
-    if lacking:
-        raise ValueError(
-            '`--resume` should go with a checkpoint of a training, but got '
-            f'{path!r} without {sorted(lacking)}. To start from its weights '
-            f'use --cfg-options load_from={path}'
-        )
 
 
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config.
 
     Processes that torchrun started on CPUs are joined first, since mmengine
-    joins those of GPUs only. A ``find_unused_parameters`` at the top of the
+    joins those of GPUs only; their SyncBN becomes the batch norm of each
+    process. A ``find_unused_parameters`` at the top of the
     config is that of :class:`LocalDistributedDataParallel`, too.
 
     Args:
@@ -95,4 +93,5 @@ def build_runner(cfg: Config) -> Runner:
     ):
         dist.init_process_group('gloo')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
-    return build(cfg)
+    with sync_norms_allowed():
+        return build(cfg)

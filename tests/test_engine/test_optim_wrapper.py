@@ -7,6 +7,7 @@ import torch
 from asserts import (
     NoStep,
     assert_close,
+    assert_equal,
     gradients,
     oracle_gradients,
     train_step,
@@ -79,10 +80,10 @@ def test_compiled_ops_in_bfloat16():
     assert found['backbone.layer4.1.conv2.conv_offset.weight'].isfinite().all()
 
 
-def test_float16_is_refused_on_a_cpu():
+def test_float64_is_refused_on_a_cpu():
     model = build_model(CASE)
-    with pytest.raises(ValueError, match="'float16'"):
-        wrap(model, LocalAmpOptimWrapper, dtype='float16')
+    with pytest.raises(ValueError, match="'float64'"):
+        wrap(model, LocalAmpOptimWrapper, dtype='float64')
 
 
 def test_amp_state_survives_a_checkpoint():
@@ -179,3 +180,61 @@ def test_backbone_in_eval_mode_is_the_host():
         model.backbone.eval()
         train_step(model, cls(optimizer=NoStep(model)))
     assert_close(gradients(local), gradients(plain), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('counts', [1, 2])
+def test_a_step_with_nan_is_skipped(counts):
+    """Statistics of norms are as before, too; then training goes on."""
+    model = build_model(CASE)
+    wrapper = LocalOptimWrapper(
+        optimizer=torch.optim.SGD(model.parameters(), lr=1e-4),
+        accumulative_counts=counts,
+        skip_nonfinite=True,
+    )
+    for _ in range(counts):
+        train_step(model, wrapper)
+    bias = model.backbone.local_supervision.local_modules[1].aux_head.fc.bias
+    healthy = bias.data.clone()
+    before = {n: v.clone() for n, v in model.state_dict().items()}
+    bias.data[0] = math.nan
+    train_step(model, wrapper)
+    bias.data.copy_(healthy)
+    for _ in range(1, counts):  # gradients of which are lost, too
+        train_step(model, wrapper)
+    assert_equal(model.state_dict(), before)
+    for _ in range(counts):
+        train_step(model, wrapper)
+    after = model.state_dict()
+    assert all(value.isfinite().all() for value in after.values())
+    assert any(not torch.equal(after[n], before[n]) for n in after)
+
+
+def test_a_skipped_step_does_not_go_with_a_step_of_each_module():
+    with pytest.raises(ValueError, match=r'`skip_nonfinite`.*but got True'):
+        wrap(build_model(CASE), skip_nonfinite=True, step_each_module=True)
+
+
+def test_an_overflow_in_one_local_module_skips_one_step():
+    """float16 on a CPU: the scale is halved once, whatever K is."""
+    model = build_model(CASES['toy'])
+    scale = dict(init_scale=1.0, growth_interval=1000)
+    wrapper = LocalAmpOptimWrapper(
+        optimizer=torch.optim.SGD(model.parameters(), lr=1e-6),
+        dtype='float16',
+        loss_scale=scale,
+    )
+    train_step(model, wrapper)
+    assert wrapper.loss_scaler.get_scale() == 1
+    module = model.backbone.local_supervision.local_modules[1]
+    handle = next(module.parameters()).register_hook(lambda g: g * math.inf)
+    before = {n: v.clone() for n, v in model.named_parameters()}
+    train_step(model, wrapper)
+    assert wrapper.loss_scaler.get_scale() == 0.5
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+    handle.remove()
+    train_step(model, wrapper)
+    assert wrapper.loss_scaler.get_scale() == 0.5
+    assert any(
+        not torch.equal(p, before[n]) for n, p in model.named_parameters()
+    )

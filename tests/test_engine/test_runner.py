@@ -1,10 +1,13 @@
 """What is checked and set before a Runner is built."""
 
+import logging
 import math
+import os
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import FlexibleRunner, Runner
 from toy_runner import make_runner
 
@@ -52,6 +55,49 @@ def test_the_latest_checkpoint_is_checked(tmp_path):
     check_resumed(cfg)
     cfg.load_from = str(path)
     check_resumed(cfg)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ('damage', 'expected'),
+    [
+        (truncate, 'iter_1.pth'),
+        (lambda path: path.write_bytes(b''), 'iter_1.pth'),
+        (lambda path: path.unlink(), 'iter_1.pth'),
+        # killed while the name of the last one was written
+        (
+            lambda path: path.with_name('last_checkpoint').write_text(''),
+            'iter_2.pth',
+        ),
+    ],
+    ids=['truncated', 'empty', 'missing', 'no name'],
+)
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage, expected):
+    training = dict(meta={}, message_hub={}, optimizer={}, state_dict={})
+    weights = dict(state_dict={})
+    for number, content in enumerate([training, training, training, weights]):
+        path = tmp_path / f'iter_{number}.pth'
+        torch.save(content, path)
+        os.utime(path, (number, number))
+    last = tmp_path / 'iter_2.pth'
+    (tmp_path / 'last_checkpoint').write_text(str(last))
+    cfg = Config(dict(work_dir=str(tmp_path), resume=True))
+    check_resumed(cfg)
+    assert cfg.get('load_from') is None  # the host finds it
+    damage(last)
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    check_resumed(cfg)
+    logger.removeHandler(handler)
+    assert cfg.load_from == str(tmp_path / expected)
+    passed_over = 'iter_2.pth' if expected == 'iter_1.pth' else 'iter_3.pth'
+    assert any(f"{passed_over}'" in record for record in records)
 
 
 def test_what_is_loaded_from_elsewhere_is_not_read():

@@ -18,8 +18,8 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, HistoryBuffer):
         history, counts = value.data
         return dict(
-            log_history=history.tolist(),
-            count_history=counts.tolist(),
+            log_history=history[-value.max_length :].tolist(),
+            count_history=counts[-value.max_length :].tolist(),
             max_length=value.max_length,
         )
     if isinstance(value, np.generic):

@@ -1,12 +1,15 @@
 """Reading a checkpoint without trusting it."""
 
+import logging
 import os.path as osp
 import pickle
 import re
+import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 import torch
+from mmengine.logging import print_log
 
 from .load_inert import load_inert
 
@@ -24,14 +27,19 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, no checkpoint, or holds more than
-            tensors and plain data.
+        ValueError: If it is truncated, damaged, no checkpoint, or holds more
+            than tensors and plain data.
     """
-    return _read(path, torch.load)
+    checkpoint, damage = _read(path, torch.load)
+    if damage is not None:
+        raise ValueError(damage)
+    return checkpoint
 
 
 def read_weights(path: str) -> dict[str, Any]:
     """Read the weights of a checkpoint, and what else is plain data.
+
+    Where it is damaged, though torch can read it, there is a warning.
 
     Args:
         path (str): A file on this machine.
@@ -45,10 +53,14 @@ def read_weights(path: str) -> dict[str, Any]:
         ValueError: If it is truncated, no checkpoint, or its weights are
             more than tensors.
     """
-    return _read(path, load_inert)
+    checkpoint, damage = _read(path, load_inert)
+    if damage is not None:
+        print_log(damage, logger='current', level=logging.WARNING)
+    return checkpoint
 
 
-def _read(path: str, load: Callable) -> dict[str, Any]:
+def _read(path: str, load: Callable) -> tuple[dict[str, Any], Optional[str]]:
+    """Read a file; also tell what is wrong with what could be read."""
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'`checkpoint` should be an existing file, but got {path!r}. '
@@ -74,19 +86,37 @@ def _read(path: str, load: Callable) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         if 'TORCH_FORCE' in str(error):  # two variables contradict each other
             raise
-        raise ValueError(
-            '`checkpoint` should be a whole checkpoint, but got '
-            f'{path!r}, which cannot be read ({_first_line(error)}). It is '
-            'truncated or corrupt: use the one before it, and write its path '
-            "to the work_dir's last_checkpoint to resume from it."
-        ) from None
+        damage = f'cannot be read ({_first_line(error)})'
+        raise ValueError(_explain(path, damage)) from None
     if not isinstance(checkpoint, dict):
         raise ValueError(
             '`checkpoint` should hold a dict, but got '
             f'{type(checkpoint).__name__} in {path!r}. Save one with '
             'mmengine, or a state dict.'
         )
-    return checkpoint
+    record = _find_damaged_record(path)
+    if record is None:
+        return checkpoint, None
+    return checkpoint, _explain(
+        path, f'is damaged: the checksum of {record!r} is wrong'
+    )
+
+
+def _find_damaged_record(path: str) -> Optional[str]:
+    """Name a part of a file whose checksum is wrong; torch looks at none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except zipfile.BadZipFile:  # torch's older format has no checksums
+        return None
+
+
+def _explain(path: str, damage: str) -> str:
+    return (
+        f'`checkpoint` should be a whole checkpoint, but got {path!r}, which '
+        f'{damage}. Use the one before it, or --resume without a path, '
+        'which takes the newest whole one of the work dir.'
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from ..random_states import set_random_states
 from .endless_batches import EndlessBatches
 from .resumable_data import Place, ResumableLoader
 
-__all__ = ['resume_data']
+__all__ = ['goes_on_anywhere', 'resume_data']
 
 
 def resume_data(loop: BaseLoop, states: Optional[dict]) -> None:
@@ -32,6 +32,21 @@ def resume_data(loop: BaseLoop, states: Optional[dict]) -> None:
         batches.resume(num_iters, states, dropped=skips_seen_batches())
     elif states is not None and not _goes_on_within_epoch(loop, states):
         set_random_states(states)
+
+
+def goes_on_anywhere(loop: BaseLoop) -> bool:
+    """Tell whether a loop can be resumed from any iteration.
+
+    Args:
+        loop (BaseLoop): A train loop.
+
+    Returns:
+        bool: False if it can be from the end of an epoch only.
+    """
+    if not isinstance(loop, EpochBasedTrainLoop):
+        return True
+    is_known = isinstance(loop.dataloader, ResumableLoader)
+    return is_known and type(loop).run_epoch is EpochBasedTrainLoop.run_epoch
 
 
 def _goes_on_within_epoch(loop: BaseLoop, states: dict) -> bool:

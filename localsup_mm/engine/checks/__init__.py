@@ -9,6 +9,7 @@ from .setup_check import (
     check_gradients,
     check_model,
 )
+from .work_dir_check import check_work_dir
 
 __all__ = [
     'check_batches',
@@ -18,5 +19,6 @@ __all__ = [
     'check_model',
     'check_not_empty',
     'check_pretrained',
+    'check_work_dir',
     'empty_data_explained',
 ]

@@ -18,8 +18,14 @@ def check_settings(wrapper: OptimWrapper) -> None:
         wrapper (OptimWrapper): One that is to step each local module.
 
     Raises:
-        SetupError: If it clips, accumulates or scales the loss.
+        SetupError: If it clips, accumulates, skips or scales the loss.
     """
+    if getattr(wrapper, 'guard', None) is not None:
+        raise SetupError(
+            '`skip_nonfinite` should be False with step_each_module, since '
+            'earlier local modules have had their step when a loss is not '
+            'finite, but got True. Leave one of them out.'
+        )
     scaler = getattr(wrapper, 'loss_scaler', None)
     if wrapper.clip_grad_kwargs:
         raise SetupError(

@@ -49,6 +49,20 @@ def test_truncated(tmp_path):
             read_checkpoint(str(path))
 
 
+def test_a_flipped_bit(tmp_path):
+    """torch reads it without a word."""
+    path = tmp_path / 'flipped.pth'
+    torch.save(dict(state_dict=dict(a=torch.ones(1000))), path)
+    data = bytearray(path.read_bytes())
+    place = data.index(torch.ones(100).numpy().tobytes())
+    data[place + 7] ^= 1
+    path.write_bytes(data)
+    assert not torch.load(path)['state_dict']['a'].eq(1).all()
+    with pytest.raises(ValueError, match=r"flipped\.pth', which is damaged"):
+        read_checkpoint(str(path))
+    read_weights(str(path))  # others' files may lack checksums
+
+
 def test_not_a_checkpoint(tmp_path):
     path = tmp_path / 'text.pth'
     path.write_text('no checkpoint at all')

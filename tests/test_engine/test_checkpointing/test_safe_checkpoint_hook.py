@@ -94,3 +94,39 @@ def test_what_is_not_plain_is_left_out(tmp_path):
     checkpoint = torch.load(tmp_path / 'iter_1.pth', weights_only=True)
     assert 'function' not in checkpoint['message_hub']['runtime_info']
     assert checkpoint['message_hub']['runtime_info']['iter'] == 0
+
+
+@pytest.mark.parametrize(
+    ('log_processor', 'expected'),
+    [
+        ({}, 3),
+        (dict(window_size=4), 4),
+        # what is averaged over the whole run is kept
+        (
+            dict(
+                custom_cfg=[
+                    dict(
+                        data_src='loss',
+                        method_name='mean',
+                        window_size='global',
+                    )
+                ]
+            ),
+            6,
+        ),
+    ],
+)
+def test_log_history_is_bounded(tmp_path, log_processor, expected):
+    runner = make_runner(
+        tmp_path,
+        max_iters=6,
+        checkpoint=dict(max_log_history=3),
+        log_processor=dict(dict(window_size=1), **log_processor),
+    )
+    runner.train()
+    checkpoint = torch.load(tmp_path / 'iter_6.pth', weights_only=True)
+    history = checkpoint['message_hub']['log_scalars']['train/loss']
+    assert len(history['log_history']) == expected
+    assert len(history['count_history']) == expected
+    in_memory = runner.message_hub.get_scalar('train/loss').data[0]
+    assert len(in_memory) <= expected + 1
