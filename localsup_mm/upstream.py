@@ -9,6 +9,7 @@ here; there are ``CheckpointHook._save_checkpoint_with_step``
 ``_BatchNorm._check_input_dim`` (``_NormOfProcess``).
 """
 
+import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ __all__ = [
     'detach_alias',
     'dispatch_modes_disabled',
     'draw_batches_by',
+    'end_process',
     'find_accumulative_counts',
     'find_config_dict',
     'find_storage_key',
@@ -177,6 +179,11 @@ def find_version(tensor: Tensor) -> Optional[int]:
         int: The count; None for an inference tensor, which has none.
     """
     return None if tensor.is_inference() else tensor._version
+
+
+def end_process() -> None:
+    """End this process at once and well, from any of its threads."""
+    os._exit(0)
 
 
 def leave_out_of_ddp(model: nn.Module, names: Collection[str]) -> None:

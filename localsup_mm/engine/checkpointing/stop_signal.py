@@ -11,6 +11,8 @@ import torch
 from mmengine.dist import all_reduce, get_world_size
 from torch.utils.data import DataLoader
 
+from ...upstream import end_process
+
 __all__ = ['StopSignal']
 
 # iterations between two of which processes ask each other
@@ -124,4 +126,4 @@ def _end_with_parent() -> None:
     """Wait for the signal as the training itself sends it."""
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
-    os._exit(0)
+    end_process()
