@@ -6,6 +6,7 @@ forked from one that has done the imports.
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import time
@@ -198,12 +199,14 @@ def kill_worker():
 
 
 def test_a_killed_worker_ends_the_training(tmp_path, loop):
-    """With an error that says so; then as above."""
+    """With an error that says so, torch's; then as above."""
     settings, expected = loop
     slow = with_loader(settings, WORKERS)
     assert train_forked(tmp_path, 5, kill_worker, **slow) == 1
     output = (tmp_path / 'output').read_text()
-    assert 'is killed by signal: Killed' in output
+    # or, where a batch was just on its way, that the connection is lost
+    words = r'is killed by signal: Killed|ConnectionResetError|EOFError'
+    assert re.search(words, output)
     assert 4 <= last_checkpoint(tmp_path)[1] < 8
     assert_equal(train(tmp_path, resume=True, **settings), expected)
 

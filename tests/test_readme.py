@@ -17,6 +17,8 @@ PAGES = [
     'docs/add_a_method.md',
     'docs/architecture.md',
     'docs/measurements.md',
+    'docs/evidence.md',
+    'docs/faults.md',
     'configs/README.md',
     'mmcv_ops/README.md',
     *(str(p.relative_to(ROOT)) for p in ROOT.glob('configs/*/README.md')),

@@ -92,12 +92,15 @@ class OneSizeResNet(CIFARResNet):
 def test_it_is_traced_at_the_input_size():
     cfg = make_config('num_local_modules=2')
     cfg.model.backbone.backbone.type = 'OneSizeResNet'
-    with pytest.raises(RuntimeError, match='of 32, not'):
-        resolve_auto(cfg.copy())
-    cfg.model.backbone.input_size = (32, 32)
-    resolve_auto(cfg)
     init_default_scope('mmpretrain')
-    MODELS.build(cfg.model)
+    for input_size in (None, (32, 32)):
+        resolved = cfg.copy()
+        if input_size is not None:
+            resolved.model.backbone.input_size = input_size
+        resolve_auto(resolved)
+        # that of the images, where no other one is taken
+        assert tuple(resolved.model.backbone.input_size) == (32, 32)
+        MODELS.build(resolved.model)
 
 
 @pytest.mark.parametrize(
