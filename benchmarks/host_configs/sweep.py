@@ -42,7 +42,7 @@ def main() -> None:
         todo = [g for g in groups if not _is_done(g, records, args.again)]
         print(f'{len(groups)} networks, {len(todo)} to measure', flush=True)
         _measure_all(todo, args, out)
-        records = read_records(out)
+        records = _drop_old(read_records(out), groups)
         write_records(out, records.values())
     if args.page is not None:
         Path(args.page).write_text(make_page(list(records.values())))
@@ -106,6 +106,19 @@ def _is_done(
         and record['configs'] == group.configs
         and record['verdict'] not in again
     )
+
+
+def _drop_old(
+    records: dict[str, dict[str, Any]], groups: list[Group]
+) -> dict[str, dict[str, Any]]:
+    """Drop records of configs that are grouped otherwise now."""
+    keys = {group.key for group in groups}
+    names = {name for group in groups for name in group.configs}
+    return {
+        key: record
+        for key, record in records.items()
+        if key in keys or names.isdisjoint(record['configs'])
+    }
 
 
 def _measure_all(

@@ -175,6 +175,11 @@ def test_sweep_goes_on_where_it_stopped(write, tmp_path):
     assert '2 networks, 0 to measure' in done
     done = run_script(sweep, *configs, *words, '--again', 'fails')
     assert '2 networks, 1 to measure' in done
+    # a config that is grouped otherwise is not counted twice
+    configs[2] = write('c', SMALL + 'train_dataloader = dict(batch_size=3)')
+    run_script(sweep, *configs, *words)
+    records = read_records(tmp_path / 'o.jsonl').values()
+    assert sorted(c for r in records for c in r['configs']) == sorted(configs)
     page = tmp_path / 'page.md'
     run_script(sweep, *words, '--page', str(page))
     assert '# Configs of the hosts' in page.read_text()
