@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         nargs='+',
         help='paths, or localsup_mm::..., mmseg::..., mmdet::...',
     ),
+    'checkpoint': dict(metavar='CHECKPOINT', help='a file of a training'),
     # one training step
     '--batch': dict(type=int, metavar='N', help='images on one device'),
     '--size': dict(metavar='HxW', help='size of the images, in pixels'),

@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser (argparse.ArgumentParser): Changed in place.
     """
-    parser.add_argument(
-        'checkpoint', metavar='CHECKPOINT', help='checkpoint of a training'
-    )
+    add_shared(parser, 'checkpoint')
     parser.add_argument('out', metavar='OUT', help='file to write')
     parser.add_argument(
         '--sha',

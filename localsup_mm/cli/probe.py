@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
@@ -48,10 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser (argparse.ArgumentParser): Changed in place.
     """
-    add_shared(parser, 'config')
-    parser.add_argument(
-        'checkpoint', metavar='CHECKPOINT', help='path of the checkpoint'
-    )
+    add_shared(parser, 'config', 'checkpoint')
     parser.add_argument(
         '--num-boundaries',
         type=int,
@@ -80,13 +77,15 @@ def run(args: argparse.Namespace) -> None:
         args (argparse.Namespace): The command line.
 
     Raises:
-        ValueError: If ``--iterations`` is below 1.
+        ValueError: If ``--iterations`` is below 1, or the file of ``--json``
+            holds something else.
     """
     if args.iterations < 1:
         raise ValueError(
             f'`--iterations` should be at least 1, but got {args.iterations}. '
             'Leave it out for 1000.'
         )
+    networks = _read_networks(args.json)
     cfg = read_config(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
@@ -114,7 +113,8 @@ def run(args: argparse.Namespace) -> None:
         progress = _Progress(args.iterations)
         probes.fit(loaders[0], args.iterations, progress.show)
         rows = probes.evaluate(loaders[1])
-    record = dict(
+    print(_make_table(rows))
+    networks[args.name or Path(args.checkpoint).stem] = dict(
         config=args.config,
         checkpoint=args.checkpoint,
         seed=args.seed,
@@ -123,8 +123,12 @@ def run(args: argparse.Namespace) -> None:
         versions=find_versions(find_host(cfg).scope),
         probes=rows,
     )
-    _write(args, record)
-    print(_make_table(rows))
+    if args.json is not None:
+        path = Path(args.json)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(networks, indent=1) + '\n')
+    if args.chart is not None:
+        draw_probes(networks, Path(args.chart))
 
 
 class _Progress:
@@ -146,18 +150,21 @@ class _Progress:
         )
 
 
-def _write(args: argparse.Namespace, record: dict[str, Any]) -> None:
-    name = args.name or Path(args.checkpoint).stem
-    networks: dict[str, dict] = {}
-    if args.json is not None:
-        path = Path(args.json)
-        if path.exists():
-            networks = json.loads(path.read_text())
-        networks[name] = record
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(networks, indent=1) + '\n')
-    if args.chart is not None:
-        draw_probes(networks or {name: record}, Path(args.chart))
+def _read_networks(file: Optional[str]) -> dict[str, Any]:
+    """Read the figures of networks that were probed before."""
+    if file is None or not Path(file).exists():
+        return {}
+    try:
+        networks = json.loads(Path(file).read_text())
+        is_ours = all('probes' in record for record in networks.values())
+    except (ValueError, AttributeError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise ValueError(
+            '`--json` should be a file of this command, or a new one, but got '
+            f'{file!r}, which holds something else. Give another name.'
+        )
+    return networks
 
 
 def _make_table(rows: list[dict[str, Any]]) -> str:

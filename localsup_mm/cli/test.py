@@ -34,10 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser (argparse.ArgumentParser): Changed in place.
     """
-    add_shared(parser, 'config')
-    parser.add_argument(
-        'checkpoint', metavar='CHECKPOINT', help='path of the checkpoint'
-    )
+    add_shared(parser, 'config', 'checkpoint')
     parser.add_argument(
         '--save-predictions',
         '--out',

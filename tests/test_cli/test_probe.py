@@ -107,3 +107,14 @@ def test_number_of_iterations_is_checked(write_config, tmp_path):
     config = write_config('e2e/resnet32_cifar10.py')
     with pytest.raises(ValueError, match='at least 1, but got 0'):
         run_localsup('probe', config, 'no.pth', '--iterations', 0)
+
+
+@pytest.mark.parametrize('content', ['{"a": 1}', '[1]', '{'])
+def test_a_file_of_something_else_is_kept(write_config, tmp_path, content):
+    """It is refused before anything is trained."""
+    config = write_config('e2e/resnet32_cifar10.py')
+    path = tmp_path / 'other.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"`--json` should.*other\.json'"):
+        run_localsup('probe', config, 'no.pth', '--json', path)
+    assert path.read_text() == content
