@@ -24,3 +24,6 @@ model = dict(
 )
 optim_wrapper = dict(type='LocalOptimWrapper')
 model_wrapper_cfg = dict(type='LocalDistributedDataParallel')
+default_hooks = dict(
+    reconstruction=dict(type='ReconstructionHook', interval=390, num_images=6)
+)
