@@ -39,6 +39,7 @@ DATASETS = {
     'imagenet': 'ImageNet-1k',
     'cityscapes': 'Cityscapes',
     'camvid': 'CamVid',
+    'camvid-small': 'CamVid, 240 x 180',
     'ade20k': 'ADE20K',
     'coco': 'COCO',
     'coco-mini': 'COCO Mini',
