@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 _TOLERANCE = 0.02
 
 # How many choices are measured to find the one of the lowest memory.
-_MAX_MEASURED = 5
+_MAX_MEASURED = 3
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,22 @@ class Planner:
             cost.step_macs / profile.step_macs - 1,
         )
 
+    def evaluate_choice(self, choice: Choice) -> Plan:
+        """Measure what the search has found.
+
+        Args:
+            choice (Choice): Boundaries and what is computed again.
+
+        Returns:
+            Plan: The same, with their measured costs.
+        """
+        model = self.workload.model
+        chosen = self.profile.find_recompute(choice.ways)
+        return self.evaluate(
+            [self.names[i - 1] for i in choice.places],
+            {kind: shorten(model, names) for kind, names in chosen.items()},
+        )
+
     def _find_choices(
         self, num_local_modules: Optional[int] = None
     ) -> list[Choice]:
@@ -170,31 +186,40 @@ class Planner:
 
     def _plan_lowest(self, choices: list[Choice]) -> Plan:
         """Measure the best few, and take the lowest or a faster one."""
-        near = keep_lowest(choices, _TOLERANCE)
-        # evenly from the lowest peak to the lowest cost, and what has the
-        # lowest of those that are as good as the lowest peak
-        last, steps = len(near) - 1, _MAX_MEASURED - 2
-        spread = {i * last // steps for i in range(steps + 1)}
-        spread.add(len(keep_lowest(choices)) - 1)
-        plans = [self._evaluate_choice(near[i]) for i in sorted(spread)]
+        plans = self._measure_lowest(choices)
         limit = (1 + TIE) * min(plan.peak_memory for plan in plans)
         return min(
             (plan for plan in plans if plan.peak_memory <= limit),
             key=self._find_cost,
         )
 
+    def _measure_lowest(self, choices: list[Choice]) -> list[Plan]:
+        near = keep_lowest(choices, _TOLERANCE)
+        # evenly from the lowest peak to the lowest cost, and what has the
+        # lowest of those that are as good as the lowest peak
+        last, steps = len(near) - 1, _MAX_MEASURED - 2
+        spread = {i * last // steps for i in range(steps + 1)}
+        spread.add(len(keep_lowest(choices)) - 1)
+        return [self.evaluate_choice(near[i]) for i in sorted(spread)]
+
     def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
         """Measure from the lowest cost on until one is within the budget.
 
-        Those with the lowest peak are tried in any case.
+        By each that is not, the predictions are corrected. Those with the
+        lowest peak are tried in any case.
         """
-        plans = []
-        limit = (1 + _TOLERANCE) * max(budget, choices[0].peak)
-        for choice in reversed([c for c in choices if c.peak <= limit]):
-            plan = self._evaluate_choice(choice)
+        limit: float = (1 + _TOLERANCE) * budget
+        while within := [c for c in choices if c.peak <= limit]:
+            choice = within[-1]
+            plan = self.evaluate_choice(choice)
             if plan.peak_memory <= budget:
                 return plan
-            plans.append(plan)
+            corrected = budget * choice.peak / plan.peak_memory
+            limit = min(corrected, choice.peak - 1)
+        plans = self._measure_lowest(choices)
+        low = [plan for plan in plans if plan.peak_memory <= budget]
+        if low:
+            return min(low, key=self._find_cost)
         plan = min(plans, key=lambda plan: plan.peak_memory)
         floor = format_bytes(plan.peak_memory, True, unit_of=budget)
         savings = list_savings(self.workload, self.profile, plan)
@@ -207,21 +232,6 @@ class Planner:
 
     def _find_cost(self, plan: Plan) -> float:
         return plan.extra_time + self.boundary_time * len(plan.boundaries)
-
-    def _evaluate_choice(self, choice: Choice) -> Plan:
-        recompute: dict[str, list[str]] = {}
-        for number, stretch in zip(choice.ways, self.profile.stretches):
-            if number:
-                chosen = stretch.ways[number - 1].recompute
-                for kind, names in chosen.items():
-                    recompute.setdefault(kind, []).extend(names)
-        return self.evaluate(
-            [self.names[i - 1] for i in choice.places],
-            {
-                kind: shorten(self.workload.model, names)
-                for kind, names in recompute.items()
-            },
-        )
 
     def _measure(
         self, boundaries: Sequence[str], recompute: Mapping[str, Sequence[str]]

@@ -10,7 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from ..tracing import Partition
 from .storages import Storages, find_storages, find_tensors
 
-__all__ = ['BackboneOutputs', 'watching_saved']
+__all__ = ['BackboneOutputs', 'find_holders', 'watching_saved']
 
 
 class BackboneOutputs:
@@ -44,6 +44,21 @@ class BackboneOutputs:
             if is_kept and (is_held is None or is_held[i]):
                 kept.update(storages)
         return kept
+
+
+def find_holders(boundary: str, partition: Partition) -> set[str]:
+    """Name the modules whose inputs live on behind a cut.
+
+    Args:
+        boundary (str): The boundary of the cut.
+        partition (Partition): What follows from it.
+
+    Returns:
+        set[str]: The modules around the boundary, and the taps.
+    """
+    parts = boundary.split('.')
+    around = {'.'.join(parts[:i]) for i in range(1, len(parts))}
+    return around.union(partition.taps)
 
 
 @contextmanager

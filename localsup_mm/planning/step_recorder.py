@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ..replaced_method import replaced_method
 from ..simulation import FakeStep, Workload
-from ..tracing import BackboneTrace, Partition
+from ..tracing import BackboneTrace
 from .module_calls import CallRecorder, ModuleCall
-from .saved_outputs import BackboneOutputs, watching_saved
+from .saved_outputs import BackboneOutputs, find_holders, watching_saved
 from .step_meter import StepMeter
 from .storages import Storages, count_bytes, find_storages, find_tensors
 from .stretches import StepProfile, Stretch
@@ -102,7 +102,7 @@ class _StepRecorder:
             hook = partial(self._at_end, stretch, following)
             keep(module.register_forward_hook(hook))
         pairs = zip(stretches, self._partitions)
-        holders = [_find_holders(*pair) for pair in pairs]
+        holders = [find_holders(s.name, p) for s, p in pairs]
         for name in {s.name for s in stretches[:-1]}.union(*holders):
             hook = partial(self._at_input, name)
             module = backbone.get_submodule(name)
@@ -223,7 +223,7 @@ class _StepRecorder:
             stretch.gradients = is_new * count_bytes(own)
             stretch.input = self._inputs[stretch.name]
             stretch.kept = self._outputs.find_kept(partition)
-            for name in _find_holders(stretch, partition):
+            for name in find_holders(stretch.name, partition):
                 # a ModuleList around a boundary is not called
                 stretch.kept.update(self._inputs.get(name, {}))
         last = self._stretches[-1]
@@ -248,10 +248,3 @@ class _StepRecorder:
             live_at_start=self._live_at_start,
             update=update,
         )
-
-
-def _find_holders(stretch: Stretch, partition: Partition) -> set[str]:
-    """Name the modules whose inputs live on behind a cut."""
-    parts = stretch.name.split('.')
-    around = {'.'.join(parts[:i]) for i in range(1, len(parts))}
-    return around.union(partition.taps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
 import torch
 
+from ..recomputation import join_recompute
 from .module_calls import ModuleCall
 from .storages import Storages
 
@@ -109,6 +110,24 @@ class StepProfile:
     def names(self) -> tuple[str, ...]:
         """The candidate boundaries."""
         return tuple(s.name for s in self.stretches if s.name)
+
+    def find_recompute(self, ways: Sequence[int]) -> dict[str, list[str]]:
+        """Find what is computed again.
+
+        Args:
+            ways (Sequence[int]): Of each stretch, 0 for nothing and else the
+                number of one of its ``ways``, from 1.
+
+        Returns:
+            dict[str, list[str]]: The names, as :func:`recompute_modules`
+            takes them.
+        """
+        chosen = [
+            stretch.ways[number - 1].recompute
+            for stretch, number in zip(self.stretches, ways)
+            if number
+        ]
+        return join_recompute(*chosen)
 
     @property
     def gradients(self) -> int:
