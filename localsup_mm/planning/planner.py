@@ -109,7 +109,7 @@ class Planner:
                 f'{num_local_modules!r}. Choose one of those.'
             )
         _LOGGER.info('searching')
-        choices = self._find_choices(num_local_modules)
+        choices = self.find_choices(num_local_modules)
         if memory_budget is None:
             budget, plan = None, self._plan_lowest(choices)
         else:
@@ -117,7 +117,7 @@ class Planner:
             plan = self._plan_for_budget(choices, budget)
         if num_local_modules == 1:
             return plan
-        lowest = min(choices[0].peak, self._find_choices()[0].peak)
+        lowest = min(choices[0].peak, self.find_choices()[0].peak)
         note = note_savings(self.workload, self.profile, plan, lowest, budget)
         return replace(plan, note=note)
 
@@ -177,9 +177,10 @@ class Planner:
             {kind: shorten(model, names) for kind, names in chosen.items()},
         )
 
-    def _find_choices(
+    def find_choices(
         self, num_local_modules: Optional[int] = None
     ) -> list[Choice]:
+        """Predict the front of memory against time, see the search."""
         return find_choices(
             self.memory_model, num_local_modules, self.boundary_time
         )
