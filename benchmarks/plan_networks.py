@@ -5,8 +5,9 @@
 For each network it writes a line of JSON: the peak memory end to end and with
 the host's activation checkpoints, the plan of the lowest memory and the one
 within a share of end-to-end memory, the predicted front, the seconds that
-planning took, and by how much the predicted peak of choices drawn by chance differs from the counted
-one. Times are predicted: MACs, and bytes that other ops move.
+planning took, and by how much the predicted peak of choices drawn by chance
+differs from the counted one. Times are predicted: MACs, and bytes that other
+ops move.
 """
 
 import argparse
@@ -131,11 +132,7 @@ def plan_network(name: str, recompute: str, num_random: int) -> dict:
             lowest=describe(lowest),
             within=[plan_within(planner, share) for share in shares],
             front=[
-                (
-                    c.peak,
-                    c.cost / planner.memory_model.step_time,
-                    len(c.places) + 1,
-                )
+                (c.peak, c.cost / model.step_time, len(c.places) + 1)
                 for c in planner.find_choices()
             ],
             errors=[compare(planner, seed) for seed in range(num_random)],
