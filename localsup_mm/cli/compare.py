@@ -35,6 +35,7 @@ from ..analysis import (
     draw_bars,
     draw_front,
     find_versions,
+    fit_macs_per_byte,
     format_methods,
     measure_all,
     name_machine,
@@ -114,6 +115,13 @@ def run(args: argparse.Namespace) -> None:
     title = f'{args.configs[0]}: {describe_setting(setting)}'
     print(f'\n{title}\n')
     print(format_methods(results, notes), flush=True)
+    macs_per_byte = fit_macs_per_byte(results)
+    if macs_per_byte is not None:
+        print(
+            '\nTo move a byte outside of convs and matrix products took as '
+            f'long here as {macs_per_byte:.1f} MACs: for the planner '
+            f'--macs-per-byte {macs_per_byte:.1f}'
+        )
     if args.json is not None:
         path = Path(args.json)
         path.parent.mkdir(parents=True, exist_ok=True)
