@@ -13,7 +13,7 @@ __all__ = ['MACS_PER_BYTE', 'MemoryModel', 'Point']
 MACS_PER_BYTE = 10.0
 
 # Of ways to recompute a local module so many are kept, from low to high peaks.
-_MAX_POINTS = 24
+_MAX_POINTS = 16
 
 
 class Point(NamedTuple):

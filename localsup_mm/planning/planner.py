@@ -117,7 +117,9 @@ class Planner:
             plan = self._plan_for_budget(choices, budget)
         if num_local_modules == 1:
             return plan
-        lowest = min(choices[0].peak, self.find_choices()[0].peak)
+        if num_local_modules is not None:
+            choices += self.find_choices()
+        lowest = min(choice.peak for choice in choices)
         note = note_savings(self.workload, self.profile, plan, lowest, budget)
         return replace(plan, note=note)
 

@@ -18,7 +18,7 @@ TIE = 0.01
 BOUNDARY_TIME = 0.01
 
 # Of choices behind one place so many are kept, from low to high peaks.
-_MAX_CHOICES = 96
+_MAX_CHOICES = 64
 
 
 @dataclass(frozen=True)
