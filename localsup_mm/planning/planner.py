@@ -108,7 +108,6 @@ class Planner:
                 f'{type(self.workload.model.backbone).__name__}, but got '
                 f'{num_local_modules!r}. Choose one of those.'
             )
-        _LOGGER.info('searching')
         choices = self.find_choices(num_local_modules)
         if memory_budget is None:
             budget, plan = None, self._plan_lowest(choices)
@@ -117,9 +116,8 @@ class Planner:
             plan = self._plan_for_budget(choices, budget)
         if num_local_modules == 1:
             return plan
-        if num_local_modules is not None:
-            choices += self.find_choices()
-        lowest = min(choice.peak for choice in choices)
+        others = self.find_choices() if num_local_modules else []
+        lowest = min(choice.peak for choice in [*choices, *others])
         note = note_savings(self.workload, self.profile, plan, lowest, budget)
         return replace(plan, note=note)
 
