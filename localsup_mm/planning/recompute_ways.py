@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..recomputation import recompute_modules
 from ..simulation import Workload
+from ..simulation.clear_frames import clear_frames
 from .recompute_units import find_units
 from .stretches import StepProfile, Stretch
 
@@ -71,6 +72,7 @@ def _try(
         stretches = run(replace(workload, model=model)).stretches
     except (RuntimeError, ValueError) as error:
         _LOGGER.debug(error)
+        clear_frames(error)
         return {}
     if len(stretches) != len(profile.stretches):
         return {}
