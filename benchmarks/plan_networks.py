@@ -1,13 +1,13 @@
 """Plan well-known networks with cuts and recomputation, on fake tensors.
 
-    python benchmarks/plan_networks.py [NAME ...] --out docs/logs/plans.jsonl
+    python benchmarks/plan_networks.py [NAME ...] --out plans.jsonl
 
 For each network it writes a line of JSON: the peak memory end to end and with
 the host's activation checkpoints, the plan of the lowest memory and the one
 within a share of end-to-end memory, the predicted front, the seconds that
 planning took, and by how much the predicted peak of choices drawn by chance
 differs from the counted one. Times are predicted: MACs, and bytes that other
-ops move.
+ops move. With --table it prints the rows of docs/measurements.md from them.
 """
 
 import argparse
@@ -85,9 +85,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', metavar='NAME')
     parser.add_argument('--out', required=True, help='file of JSON lines')
+    parser.add_argument('--table', action='store_true', help='read it')
     parser.add_argument('--random', type=int, default=3, metavar='N')
     parser.add_argument('--recompute', default='any')
     args = parser.parse_args()
+    if args.table:
+        for line in Path(args.out).read_text().splitlines():
+            print(format_row(json.loads(line)))
+        return
     warnings.filterwarnings('ignore')
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     for name in args.names or NETWORKS:
@@ -173,6 +178,47 @@ def describe(plan: Plan) -> dict:
         recompute=plan.recompute,
         module_peaks=plan.module_peaks,
     )
+
+
+def format_row(record: dict) -> str:
+    """Write a row of the table of docs/measurements.md.
+
+    Args:
+        record (dict): A record of :func:`plan_network`.
+
+    Returns:
+        str: The row, with memory in GiB and shares of end to end.
+    """
+    end_to_end = record['end_to_end']
+
+    def write(cost: dict | None) -> str:
+        if cost is None:
+            return 'the host has none'
+        if 'refused' in cost:
+            return f'{100 * cost["share"]:.4g} %: not to be had'
+        size = f'{cost["peak"] / 2**30:.2f}'
+        share = f'{100 * cost["peak"] / end_to_end:.0f} %'
+        names = cost.get('boundaries')
+        count = '' if names is None else f'K={len(names) + 1}, '
+        return (
+            f'{size} ({share}), {count}{100 * cost["macs"]:+.0f} %, '
+            f'{1 + cost["time"]:.2f}'
+        )
+
+    *leading, height, width = record['input_shape']
+    name = f'{record["name"]}, {leading[0]} x {height} x {width}'
+    within = '; '.join(map(write, record['within']))
+    error = max(map(abs, record['errors']))
+    cells = [
+        name,
+        f'{end_to_end / 2**30:.2f}',
+        write(record['with_cp']),
+        within,
+        write(record['lowest']),
+        f'{record["seconds"][1]:.0f} s',
+        f'{100 * error:.1f} %',
+    ]
+    return f'| {" | ".join(cells)} |'
 
 
 def compare(planner: Planner, seed: int) -> float:
