@@ -146,7 +146,8 @@ class Planner:
         }
         if not boundaries and not recompute:
             return Plan((), (profile.peak,), profile.peak, 0.0)
-        _LOGGER.info(f'a plan of {len(boundaries) + 1} local modules')
+        many = f'{len(boundaries) + 1} local modules' if boundaries else 'one'
+        _LOGGER.info(f'a plan of {many}')
         cost = self._measure(boundaries, names)
         time = (
             cost.step_macs + self.memory_model.macs_per_byte * cost.moved_bytes
@@ -170,11 +171,11 @@ class Planner:
         Returns:
             Plan: The same, with their measured costs.
         """
-        model = self.workload.model
         chosen = self.profile.find_recompute(choice.ways)
+        for kind, names in chosen.items():
+            chosen[kind] = shorten(self.workload.model, names)
         return self.evaluate(
-            [self.names[i - 1] for i in choice.places],
-            {kind: shorten(model, names) for kind, names in chosen.items()},
+            [self.names[i - 1] for i in choice.places], chosen
         )
 
     def find_choices(

@@ -9,7 +9,7 @@ from processes import ROOT
 
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 
-from plan_networks import NETWORKS, format_row, plan_network  # noqa: E402
+from plan_networks import NETWORKS, format_row, plan_network
 
 LOG = gzip.decompress((ROOT / 'docs/logs/plans.jsonl.gz').read_bytes())
 RECORDS = [json.loads(line) for line in LOG.splitlines()]
