@@ -32,9 +32,6 @@ _LOGGER = logging.getLogger(__name__)
 # Predicted peaks are so near to measured ones, as a fraction.
 _TOLERANCE = 0.02
 
-# How many choices are measured to find the one of the lowest memory.
-_MAX_MEASURED = 3
-
 
 @dataclass(frozen=True)
 class Planner:
@@ -196,13 +193,13 @@ class Planner:
         )
 
     def _measure_lowest(self, choices: list[Choice]) -> list[Plan]:
-        near = keep_lowest(choices, _TOLERANCE)
-        # evenly from the lowest peak to the lowest cost, and what has the
-        # lowest of those that are as good as the lowest peak
-        last, steps = len(near) - 1, _MAX_MEASURED - 2
-        spread = {i * last // steps for i in range(steps + 1)}
-        spread.add(len(keep_lowest(choices)) - 1)
-        return [self.evaluate_choice(near[i]) for i in sorted(spread)]
+        """Measure the lowest one, and the fastest of those near to it.
+
+        Of those as near as a tie, and as near as predictions may be wrong.
+        """
+        margins = (0.0, TIE, _TOLERANCE)
+        fastest = [keep_lowest(choices, margin)[-1] for margin in margins]
+        return [self.evaluate_choice(c) for c in dict.fromkeys(fastest)]
 
     def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
         """Measure from the lowest cost on until one is within the budget.
