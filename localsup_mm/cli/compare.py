@@ -5,8 +5,9 @@ activation checkpoints, `with_cp`. Each config with local modules adds its own
 method (`infopro`, `greedy`, `dgl`, `predsim`, `contsup`, `auglocal` or `man`,
 with its K where there are several), alone and `+with_cp`; on demand also
 `greedy`, InfoPro without decoders. Steps take turns on the same random batch.
-With --fake they are counted on fake tensors: memory and compute, but no time,
-without a GPU.
+Timed ones of different kinds also tell --macs-per-byte, which the planner
+takes. With --fake they are counted on fake tensors: memory and compute, but no
+time, without a GPU.
 
 example:
   localsup compare configs/infopro/deeplabv3_r101_cityscapes.py --fake
