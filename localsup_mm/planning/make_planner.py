@@ -48,10 +48,10 @@ def make_planner(
             :func:`trace_backbone`. Defaults to None: its default, or that of
             the images where the backbone takes no other.
 
-        recompute (str): What plans may compute again in the backward, of
-            backbone, neck and heads: ``'none'``; ``'cheap'``, all but convs
-            and matrix products; or ``'any'``. An iteration more is run for
-            each way. Defaults to ``'none'``.
+        recompute (str): The parts of backbone, neck and heads that plans may
+            compute again in the backward: ``'none'``; ``'cheap'``, all but
+            convs and matrix products; or ``'any'``. An iteration more is run
+            for each way. Defaults to ``'none'``.
         macs_per_byte (float): See :class:`MemoryModel`. Defaults to 10.
         boundary_time (float): See :func:`find_choices`. Defaults to 0.01.
 

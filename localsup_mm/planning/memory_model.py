@@ -21,9 +21,9 @@ class Point(NamedTuple):
 
     Args:
         peak (int): Most bytes that live while it trains.
-        time (float): What it computes again, in multiply-accumulates.
-        ways (tuple): Of each stretch, 0 where nothing of it is computed again
-            and else the number of one of its ``ways``, from 1.
+        time (float): Time of computing again, in multiply-accumulates.
+        ways (tuple): One number for each stretch: 0 where nothing of it is
+            computed again, and else that of one of its ``ways``, from 1.
     """
 
     peak: int
@@ -54,8 +54,8 @@ class MemoryModel:
             boundary.
         step_each_module (bool): See :class:`LocalOptimWrapper`. Defaults to
             False.
-        macs_per_byte (float): What a byte that is moved counts, in
-            multiply-accumulates. Defaults to 10.
+        macs_per_byte (float): Multiply-accumulates that a byte counts which
+            is moved. Defaults to 10.
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class MemoryModel:
 
         Args:
             places (Sequence[int]): Places of the K - 1 boundaries, in order.
-            ways (Sequence[int], optional): What is computed again in each
-                stretch, as in :class:`Point`. Defaults to None: nothing.
+            ways (Sequence[int], optional): The way of each stretch, as in
+                :class:`Point`. Defaults to None: nothing is computed again.
 
         Returns:
             list[int]: K sizes in bytes; the largest is that of the

@@ -23,8 +23,8 @@ class Plan:
         end_to_end (int): Bytes of an end-to-end iteration.
         extra_macs (float): Multiply-accumulates that aux nets, and context,
             add to the network's forward pass, as a fraction.
-        recompute (dict): What is computed again in the backward, as
-            :func:`recompute_modules` takes it. Defaults to {}: nothing.
+        recompute (dict): The names of what is computed again in the
+            backward, as :func:`recompute_modules` takes them. Defaults to {}.
         extra_time (float): Predicted time of a step that the plan adds to
             end-to-end training, as a fraction; see :class:`MemoryModel`.
             Defaults to 0.

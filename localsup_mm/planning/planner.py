@@ -53,8 +53,8 @@ class Planner:
             Defaults to None.
         trace_size (tuple[int, int], optional): ``input_size`` of
             :func:`trace_backbone`. Defaults to None.
-        boundary_time (float): What a boundary costs beside its aux nets, see
-            :func:`find_choices`. Defaults to 0.01.
+        boundary_time (float): The price of a boundary beside its aux nets,
+            see :func:`find_choices`. Defaults to 0.01.
     """
 
     workload: Workload

@@ -1,4 +1,4 @@
-"""What a stretch needs where some of it is computed again."""
+"""Ways to compute some of a stretch again, and what they need."""
 
 import copy
 import logging

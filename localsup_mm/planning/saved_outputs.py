@@ -51,7 +51,7 @@ def find_holders(boundary: str, partition: Partition) -> set[str]:
 
     Args:
         boundary (str): The boundary of the cut.
-        partition (Partition): What follows from it.
+        partition (Partition): The cut.
 
     Returns:
         set[str]: The modules around the boundary, and the taps.

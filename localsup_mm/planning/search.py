@@ -28,8 +28,7 @@ class Choice:
     Args:
         places (tuple[int]): Places of the boundaries, as in
             :class:`MemoryModel`.
-        ways (tuple[int]): What is computed again in each stretch, as in
-            :class:`Point`.
+        ways (tuple[int]): The way of each stretch, as in :class:`Point`.
         peak (int): Predicted bytes of the iteration.
         cost (float): Time of aux nets and of what is computed again, in
             multiply-accumulates, and what boundaries count.
@@ -51,7 +50,7 @@ class _Rest(NamedTuple):
         static (int): Bytes of it that their aux nets add to the whole
             iteration.
         place (int): Where the first of them ends.
-        point (Point): What is computed again in it.
+        point (Point): The ways of its stretches.
         rest (_Rest, optional): Those behind it; None for the last.
     """
 
@@ -80,7 +79,7 @@ def find_choices(
         memory_model (MemoryModel): Model of the memory and the time that
             each local module needs.
         num_local_modules (int, optional): K. Defaults to None: any number.
-        boundary_time (float): What a boundary costs beside its aux nets, as a
+        boundary_time (float): The price of a boundary beside its aux nets, a
             fraction of the time of an end-to-end step: of two choices so near
             to one another the one with fewer local modules is better, since
             it is more like end-to-end training. Defaults to 0.01.

@@ -51,8 +51,8 @@ class Stretch:
             and heads save.
         features (tuple, optional): Shape and dtype of the features at its
             end. Defaults to None: those behind the last candidate have none.
-        recompute (dict): What of it is recomputed, as
-            :func:`recompute_modules` takes it. Defaults to none.
+        recompute (dict): The names in it that are recomputed, as
+            :func:`recompute_modules` takes them. Defaults to none.
         ways (list[Stretch]): The same stretch with some of it recomputed;
             besides names only its bytes and its work differ. Defaults to
             none.
@@ -115,8 +115,8 @@ class StepProfile:
         """Find what is computed again.
 
         Args:
-            ways (Sequence[int]): Of each stretch, 0 for nothing and else the
-                number of one of its ``ways``, from 1.
+            ways (Sequence[int]): One number for each stretch: 0 for nothing,
+                and else that of one of its ``ways``, from 1.
 
         Returns:
             dict[str, list[str]]: The names, as :func:`recompute_modules`

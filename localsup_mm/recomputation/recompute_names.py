@@ -1,4 +1,4 @@
-"""What ``recompute`` in a config names."""
+"""Names under ``recompute`` in a config."""
 
 from collections.abc import Mapping, Sequence
 from typing import Union
@@ -14,8 +14,8 @@ def join_recompute(
     """Write several settings of ``recompute`` as one.
 
     Args:
-        *settings (Sequence[str] | Mapping[str, Sequence[str]] | None): As
-            :func:`recompute_modules` takes them; None is nothing.
+        *settings (Sequence[str] | Mapping[str, Sequence[str]] | None): Names
+            as :func:`recompute_modules` takes them; None is nothing.
 
     Returns:
         dict[str, list[str]]: All names, by their kind.
