@@ -19,6 +19,7 @@ from .read_comparable import prepare_config, read_comparable
 from .setting import describe_setting, find_versions, name_machine
 from .synthetic_batch import make_batch
 from .tables import add_time_ratios, format_methods, format_table, write_csv
+from .work_ratio import fit_macs_per_byte
 
 __all__ = [
     'Grid',
@@ -37,6 +38,7 @@ __all__ = [
     'draw_front',
     'draw_probes',
     'find_versions',
+    'fit_macs_per_byte',
     'format_methods',
     'format_table',
     'make_accuracy_table',

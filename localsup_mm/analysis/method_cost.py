@@ -54,8 +54,9 @@ def predict_all(
 
     Returns:
         dict[str, dict]: The figures of each method: ``peak_memory`` of an
-        iteration in bytes, its ``forward_macs`` and ``step_macs``, and the
-        ``parameters`` of the model.
+        iteration in bytes, its ``forward_macs`` and ``step_macs``, the
+        ``parameters`` of the model, and the ``moved_bytes`` of all ops but
+        convs and matrix products.
     """
     results = {}
     for name, method in methods.items():
@@ -123,4 +124,5 @@ def _report(name: str, cost: StepCost, begin: float) -> dict:
         forward_macs=cost.forward_macs,
         step_macs=cost.step_macs,
         parameters=cost.parameters,
+        moved_bytes=cost.moved_bytes,
     )

@@ -79,7 +79,13 @@ class TrainingRun:
                 self.step(batch)
             peak = live.peak
         parameters = sum(p.numel() for p in self.model.parameters())
-        return StepCost((peak,), counter.forward, counter.total, parameters)
+        return StepCost(
+            (peak,),
+            counter.forward,
+            counter.total,
+            parameters,
+            counter.moved,
+        )
 
 
 def release_memory() -> None:

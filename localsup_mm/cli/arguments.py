@@ -40,9 +40,28 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         type=int, metavar='K', help='the lowest memory with K local modules'
     ),
     '--memory-budget': dict(
-        metavar='SIZE', help='the fewest MACs in this memory, e.g. 8GiB'
+        metavar='SIZE', help='the least time in this memory, e.g. 8GiB'
     ),
     '--lowest': dict(action='store_true', help='the lowest memory, any K'),
+    '--recompute': dict(
+        choices=['none', 'cheap', 'any'],
+        help='what may be computed again in the backward: all but convs and '
+        'matrix products, or any part of the model (any; none with -k)',
+    ),
+    '--macs-per-byte': dict(
+        type=float,
+        default=10.0,
+        metavar='X',
+        help='the MACs in the time of a byte that other ops move (%(default)g)'
+        '; localsup compare measures it',
+    ),
+    '--boundary-time': dict(
+        type=float,
+        default=0.01,
+        metavar='X',
+        help='the fraction of the time of a step that a cut more has to save '
+        '(%(default)g)',
+    ),
     '--method': dict(help='how local modules are trained (%(default)s)'),
     # a Runner
     '--work-dir': dict(

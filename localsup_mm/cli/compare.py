@@ -5,8 +5,9 @@ activation checkpoints, `with_cp`. Each config with local modules adds its own
 method (`infopro`, `greedy`, `dgl`, `predsim`, `contsup`, `auglocal` or `man`,
 with its K where there are several), alone and `+with_cp`; on demand also
 `greedy`, InfoPro without decoders. Steps take turns on the same random batch.
-With --fake they are counted on fake tensors: memory and compute, but no time,
-without a GPU.
+Timed ones of different kinds also tell --macs-per-byte, which the planner
+takes. With --fake they are counted on fake tensors: memory and compute, but no
+time, without a GPU.
 
 example:
   localsup compare configs/infopro/deeplabv3_r101_cityscapes.py --fake
@@ -35,6 +36,7 @@ from ..analysis import (
     draw_bars,
     draw_front,
     find_versions,
+    fit_macs_per_byte,
     format_methods,
     measure_all,
     name_machine,
@@ -114,6 +116,13 @@ def run(args: argparse.Namespace) -> None:
     title = f'{args.configs[0]}: {describe_setting(setting)}'
     print(f'\n{title}\n')
     print(format_methods(results, notes), flush=True)
+    macs_per_byte = fit_macs_per_byte(results)
+    if macs_per_byte is not None:
+        print(
+            '\nTo move a byte outside of convs and matrix products took as '
+            f'long here as {macs_per_byte:.1f} MACs: for the planner '
+            f'--macs-per-byte {macs_per_byte:.1f}'
+        )
     if args.json is not None:
         path = Path(args.json)
         path.parent.mkdir(parents=True, exist_ok=True)

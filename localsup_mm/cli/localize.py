@@ -1,7 +1,8 @@
 """Write a config that trains a host's network locally.
 
 The written config inherits from the given one; `localsup train` trains it.
-Boundaries come from the planner, aux nets are cheap ones for the host's task;
+Boundaries, and what is
+recomputed, come from the planner, aux nets are cheap ones for the host's task;
 both stand in it and can be edited. --batch, --amp, --with-cp and
 --step-each-module are written into it, too; --size is not. Beside it goes a
 copy of a config with read_base(), which nothing can inherit from otherwise.
@@ -25,6 +26,7 @@ from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
     check_memory_budget,
+    choose_recompute,
     read_workload_arguments,
     showing_progress,
 )
@@ -75,6 +77,9 @@ def _localize(args: argparse.Namespace) -> None:
         args.memory_budget,
         with_cp=bool(args.with_cp),
         batch_size=args.batch,
+        recompute=choose_recompute(args),
+        macs_per_byte=args.macs_per_byte,
+        boundary_time=args.boundary_time,
     )
     shape = ' x '.join(map(str, workload.input_shape))
     header = [

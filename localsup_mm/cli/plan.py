@@ -1,4 +1,4 @@
-"""Find where to cut a network into local modules.
+"""Find where to cut a network into local modules, and what to recompute.
 
 No GPU, no data and no weights are needed: the training iteration is traced on
 fake tensors. --boundaries tells what a choice of one's own costs. Aux nets are
@@ -20,6 +20,7 @@ from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
     check_memory_budget,
+    choose_recompute,
     read_workload_arguments,
     showing_progress,
 )
@@ -62,6 +63,9 @@ def _plan(args: argparse.Namespace) -> None:
             find_aux_nets(cfg, workload.input_shape[-2:]),
             cfg.model.backbone.get('context_supply'),
             cfg.model.backbone.get('input_size'),
+            'none' if args.boundaries else choose_recompute(args),
+            args.macs_per_byte,
+            args.boundary_time,
         )
         if args.boundaries is not None:
             plan = planner.evaluate(args.boundaries)
@@ -69,4 +73,6 @@ def _plan(args: argparse.Namespace) -> None:
             plan = planner.plan(args.num_local_modules, args.memory_budget)
     print(f'planned in {time.perf_counter() - start:.0f} s')
     print(f'boundaries={list(plan.boundaries)}')
+    if plan.recompute:
+        print(f'recompute={plan.recompute}')
     print(plan.describe())

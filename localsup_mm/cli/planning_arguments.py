@@ -15,18 +15,20 @@ from .arguments import add_shared, read_size
 __all__ = [
     'add_planning_arguments',
     'check_memory_budget',
+    'choose_recompute',
     'read_workload_arguments',
     'showing_progress',
 ]
 
 _GOAL = ('--num-local-modules', '--memory-budget', '--lowest')
+_SEARCH = ('--recompute', '--macs-per-byte', '--boundary-time')
 _WORKLOAD = ('--batch', '--size', '--amp', '--with-cp', '--step-each-module')
 
 
 def add_planning_arguments(
     parser: argparse.ArgumentParser,
 ) -> argparse._ArgumentGroup:
-    """Add the goals, one of which is required, and the training step.
+    """Add the goals, one of which is required, the search, and the step.
 
     Args:
         parser (argparse.ArgumentParser): Changed in place.
@@ -36,6 +38,7 @@ def add_planning_arguments(
     """
     goal = parser.add_mutually_exclusive_group(required=True)
     add_shared(goal, *_GOAL)
+    add_shared(parser, *_SEARCH)
     add_shared(parser, *_WORKLOAD)
     return goal
 
@@ -74,6 +77,20 @@ def check_memory_budget(args: argparse.Namespace) -> None:
     """
     if args.memory_budget is not None:
         parse_bytes(args.memory_budget, '--memory-budget')
+
+
+def choose_recompute(args: argparse.Namespace) -> str:
+    """Choose what plans may compute again where the command line does not say.
+
+    Args:
+        args (argparse.Namespace): A command line with the goals.
+
+    Returns:
+        str: Anything, but nothing where a number of local modules is given:
+        that asks for cuts alone.
+    """
+    is_count = args.num_local_modules is not None
+    return args.recompute or ('none' if is_count else 'any')
 
 
 def read_workload_arguments(cfg: Config, args: argparse.Namespace) -> Workload:

@@ -30,6 +30,7 @@ from .known_hosts import (
     register_host,
 )
 from .label_maps import subsample_labels
+from .loss_methods import LOSS_METHODS
 from .loss_weight import weigh_losses
 from .own_configs import (
     find_own_config,
@@ -45,6 +46,7 @@ from .read_config import (
 )
 
 __all__ = [
+    'LOSS_METHODS',
     'METHODS',
     'Host',
     'adapted_compiled_ops',

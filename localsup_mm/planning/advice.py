@@ -60,7 +60,9 @@ def list_savings(workload: Workload, profile: StepProfile, plan: Plan) -> str:
         savings.append('fewer images (--batch)')
         if workload.autocast_dtype is None:
             savings.append('mixed precision (--amp)')
-        if has_cp and not uses_cp:
+        if not any(stretch.ways for stretch in profile.stretches):
+            savings.append('recomputation (--recompute any)')
+        if has_cp and not uses_cp and not plan.recompute:
             savings.append('activation checkpointing (--with-cp)')
     if not workload.step_each_module and not workload.accumulates:
         savings.append('a step of each module (--step-each-module)')

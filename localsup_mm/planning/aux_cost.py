@@ -34,6 +34,9 @@ class AuxCost:
             features and batch: activations, gradients of parameters and of
             the features.
         macs (int): Multiply-accumulates of their forward pass.
+        step_macs (int): Those of their forward pass and backward.
+        moved (int): Bytes that other ops move in both, see
+            :class:`MacCounter`.
     """
 
     parameters: int
@@ -41,6 +44,8 @@ class AuxCost:
     gradients: int
     peak: int
     macs: int
+    step_macs: int
+    moved: int
 
 
 def measure_aux_nets(
@@ -92,9 +97,9 @@ def measure_aux_nets(
         inputs, data_samples = make_batch(workload, fake)
         with fake:
             feats = _make_features(*features)
-        with mode:
+        with mode, MacCounter() as counter:
             start = live.peak = live.current
-            with workload.autocast(), MacCounter() as counter:
+            with workload.autocast():
                 source = boundary.to_feature_map(feats.detach(), inputs)
                 views = boundary.stack_views(inputs)
                 losses = compute_loss(feats, views, data_samples, {0: source})
@@ -107,6 +112,8 @@ def measure_aux_nets(
         size * (not workload.accumulates),
         live.peak - start,
         counter.forward,
+        counter.total,
+        counter.moved,
     )
 
 

@@ -74,4 +74,5 @@ def _model_memory(
 
 def _find_macs(memory_model: MemoryModel, num_local_modules: int) -> int:
     """Find what aux nets add in the plan of the lowest memory."""
-    return keep_lowest(find_choices(memory_model, num_local_modules))[-1].macs
+    choice = keep_lowest(find_choices(memory_model, num_local_modules))[-1]
+    return sum(memory_model.aux_cost(place).macs for place in choice.places)

@@ -7,9 +7,12 @@ from mmengine.registry import MODELS, OPTIM_WRAPPERS, DefaultScope
 
 from ..engine import AMP_FORMS, LOCAL_FORMS
 from ..hosts import find_checkpoint_argument, find_host, name_type
+from ..recomputation import join_recompute
 from ..simulation import Workload
 from .make_planner import make_planner
+from .memory_model import MACS_PER_BYTE
 from .plan import Plan
+from .search import BOUNDARY_TIME
 
 __all__ = ['check_end_to_end', 'localize']
 
@@ -22,6 +25,9 @@ def localize(
     memory_budget: Union[int, str, None] = None,
     with_cp: bool = False,
     batch_size: Optional[int] = None,
+    recompute: str = 'none',
+    macs_per_byte: float = MACS_PER_BYTE,
+    boundary_time: float = BOUNDARY_TIME,
 ) -> tuple[dict, Plan]:
     """Plan the local modules of a training and tell what its config sets.
 
@@ -39,6 +45,9 @@ def localize(
             inside of local modules. Defaults to False: ``cfg`` decides.
         batch_size (int, optional): Images on one device. Defaults to None:
             that of ``cfg``.
+        recompute (str): See :func:`make_planner`. Defaults to ``'none'``.
+        macs_per_byte (float): See :func:`make_planner`. Defaults to 10.
+        boundary_time (float): See :func:`find_choices`. Defaults to 0.01.
 
     Returns:
         tuple[dict, Plan]: Settings that differ from ``cfg``, as
@@ -54,7 +63,14 @@ def localize(
         cfg, method, workload.input_shape[-2:]
     )
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        planner = make_planner(workload, aux_nets, context_supply)
+        planner = make_planner(
+            workload,
+            aux_nets,
+            context_supply,
+            recompute=recompute,
+            macs_per_byte=macs_per_byte,
+            boundary_time=boundary_time,
+        )
         plan = planner.plan(num_local_modules, memory_budget)
     boundaries = list(plan.boundaries)
     rule = dict(boundaries=boundaries, **planner.aux_nets)
@@ -80,6 +96,10 @@ def localize(
         ),
         custom_imports=dict(imports=_find_imports(cfg)),
     )
+    if plan.recompute:
+        names = join_recompute(cfg.get('recompute'), plan.recompute)
+        changes['recompute'] = _replace(cfg, 'recompute', names)
+        changes['default_hooks']['recompute'] = dict(type='RecomputeHook')
     if batch_size is not None:
         changes['train_dataloader'] = dict(batch_size=batch_size)
     return changes, plan

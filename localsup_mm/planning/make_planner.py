@@ -10,7 +10,10 @@ from ..supervision import BlockCopier, LocalModule
 from ..tracing import BackboneTrace, trace_backbone
 from .candidates import find_candidates
 from .choose_aux_nets import choose_aux_nets
+from .memory_model import MACS_PER_BYTE, MemoryModel
 from .planner import Planner
+from .recompute_ways import RECOMPUTE, add_ways
+from .search import BOUNDARY_TIME
 from .step_recorder import profile_step
 
 __all__ = ['make_planner']
@@ -23,6 +26,9 @@ def make_planner(
     aux_nets: Union[dict, Sequence[dict]],
     context_supply: Optional[dict] = None,
     trace_size: Optional[tuple[int, int]] = None,
+    recompute: str = 'none',
+    macs_per_byte: float = MACS_PER_BYTE,
+    boundary_time: float = BOUNDARY_TIME,
 ) -> Planner:
     """Trace and profile an iteration on fake tensors, and plan with it.
 
@@ -42,13 +48,26 @@ def make_planner(
             :func:`trace_backbone`. Defaults to None: its default, or that of
             the images where the backbone takes no other.
 
+        recompute (str): The parts of backbone, neck and heads that plans may
+            compute again in the backward: ``'none'``; ``'cheap'``, all but
+            convs and matrix products; or ``'any'``. An iteration more is run
+            for each way. Defaults to ``'none'``.
+        macs_per_byte (float): See :class:`MemoryModel`. Defaults to 10.
+        boundary_time (float): See :func:`find_choices`. Defaults to 0.01.
+
     Returns:
         Planner: It knows what any boundaries cost.
 
     Raises:
+        ValueError: If ``recompute`` is none of these.
         BoundaryError: If the backbone cannot be cut, or aux nets that copy
             blocks find none behind a cut.
     """
+    if recompute not in RECOMPUTE:
+        raise ValueError(
+            f'`recompute` (--recompute) should be one of {[*RECOMPUTE]}, but '
+            f'got {recompute!r}. Choose one of those.'
+        )
     backbone = workload.model.backbone
     _LOGGER.info('tracing the backbone')
     trace, trace_size = _trace(workload, trace_size)
@@ -72,7 +91,26 @@ def make_planner(
         [(trace.boundaries[name], copiers[name]) for name in names],
         sizes,
     )
-    return Planner(workload, memory_model, chosen, context_supply, trace_size)
+    add_ways(
+        workload,
+        profile,
+        recompute,
+        lambda changed: profile_step(changed, trace, names),
+    )
+    memory_model = MemoryModel(
+        profile,
+        memory_model.aux_costs,
+        workload.step_each_module,
+        macs_per_byte,
+    )
+    return Planner(
+        workload,
+        memory_model,
+        chosen,
+        context_supply,
+        trace_size,
+        boundary_time,
+    )
 
 
 def _trace(

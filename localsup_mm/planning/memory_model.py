@@ -1,20 +1,43 @@
-"""Peak memory of any choice of boundaries, by arithmetic."""
+"""Peak memory and time of any plan, by arithmetic."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 from .aux_cost import AuxCost
-from .storages import Storages
-from .stretches import StepProfile, Stretch
+from .stretches import StepProfile, Stretch, held_longer, left_behind
 
-__all__ = ['MemoryModel']
+__all__ = ['MACS_PER_BYTE', 'MemoryModel', 'Point']
+
+# In the time in which an op that is no conv or matrix product moves a byte,
+# convs and matrix products do so many multiply-accumulates.
+MACS_PER_BYTE = 10.0
+
+# Of ways to recompute a local module so many are kept, from low to high peaks.
+_MAX_POINTS = 16
+
+
+class Point(NamedTuple):
+    """One way to recompute the stretches of a local module.
+
+    Args:
+        peak (int): Most bytes that live while it trains.
+        time (float): Time of computing again, in multiply-accumulates.
+        ways (tuple): One number for each stretch: 0 where nothing of it is
+            computed again, and else that of one of its ``ways``, from 1.
+    """
+
+    peak: int
+    time: float
+    ways: tuple[int, ...]
 
 
 class MemoryModel:
-    """A prediction of memory from an end-to-end iteration and aux nets.
+    """A prediction from an end-to-end iteration and aux nets.
 
     Place 0 is the start of the backbone, place i the end of the i-th
     stretch, and place ``end`` that of the last one. Local module (a, b) leads
-    from place a to place b. While it trains there live
+    from place a to place b, which is a candidate boundary or ``end``. While
+    it trains there live
 
     - parameters, buffers and optimizer state, those of all aux nets too;
     - gradients of all parameters before a, unless they have been stepped;
@@ -22,12 +45,17 @@ class MemoryModel:
     - what its own passes take, and those of its aux nets or, for the last,
       of neck and heads and of the optimizer's step.
 
+    Time is multiply-accumulates of convs and matrix products, plus those that
+    take as long as the bytes that all other ops move.
+
     Args:
         profile (StepProfile): The end-to-end iteration.
         aux_costs (Sequence[AuxCost]): The aux nets at each candidate
             boundary.
         step_each_module (bool): See :class:`LocalOptimWrapper`. Defaults to
             False.
+        macs_per_byte (float): Multiply-accumulates that a byte counts which
+            is moved. Defaults to 10.
     """
 
     def __init__(
@@ -35,137 +63,163 @@ class MemoryModel:
         profile: StepProfile,
         aux_costs: Sequence[AuxCost],
         step_each_module: bool = False,
+        macs_per_byte: float = MACS_PER_BYTE,
     ) -> None:
         self.profile = profile
+        self.aux_costs = aux_costs
+        self.macs_per_byte = macs_per_byte
         self.end = len(profile.stretches)
         self._keeps_gradients = not step_each_module
         # by the place at their end
         start = Stretch(live_after=profile.live_at_start)
         self._stretches = [start, *profile.stretches]
-        self._aux_costs = dict(enumerate(aux_costs, 1))
-        self._module_peaks = {
-            (a, b): self._add_up(a, b)
-            for b in range(1, self.end + 1)
-            for a in range(b)
-        }
+        self._points: dict[tuple[int, int], list[Point]] = {}
 
-    def module_peak(self, a: int, b: int) -> int:
-        """Look up the most that lives while a local module trains.
+    @property
+    def cuts(self) -> range:
+        """The places of the candidate boundaries."""
+        return range(1, len(self.profile.names) + 1)
+
+    @property
+    def step_time(self) -> float:
+        """Time of the end-to-end iteration, in multiply-accumulates."""
+        profile = self.profile
+        return profile.step_macs + self.macs_per_byte * profile.moved
+
+    def aux_cost(self, place: int) -> AuxCost:
+        """Look up what the aux nets at a place cost."""
+        return self.aux_costs[place - 1]
+
+    def aux_static(self, place: int) -> int:
+        """Compute the bytes that aux nets add to the whole iteration."""
+        aux = self.aux_cost(place)
+        return aux.static + round(self.profile.state_ratio * aux.parameters)
+
+    def aux_gradients(self, place: int) -> int:
+        """Compute the bytes that aux nets leave for the modules behind."""
+        return self.aux_cost(place).gradients * self._keeps_gradients
+
+    def aux_time(self, place: int) -> float:
+        """Compute the time of aux nets, in multiply-accumulates."""
+        aux = self.aux_cost(place)
+        return aux.step_macs + self.macs_per_byte * aux.moved
+
+    def peaks(
+        self, places: Sequence[int], ways: Optional[Sequence[int]] = None
+    ) -> list[int]:
+        """Predict the peak while each local module trains.
+
+        Args:
+            places (Sequence[int]): Places of the K - 1 boundaries, in order.
+            ways (Sequence[int], optional): The way of each stretch, as in
+                :class:`Point`. Defaults to None: nothing is computed again.
+
+        Returns:
+            list[int]: K sizes in bytes; the largest is that of the
+            iteration.
+        """
+        ways = ways or [0] * self.end
+        static = self.profile.static + sum(map(self.aux_static, places))
+        gradients, peaks = 0, []
+        for a, b in zip([0, *places], [*places, self.end]):
+            chosen = [[way] for way in ways[a:b]]
+            [point] = self._add_up(a, b, chosen)
+            peaks.append(static + gradients + point.peak)
+            if b != self.end:
+                gradients += self.aux_gradients(b)
+        return peaks
+
+    def find_points(self, a: int, b: int) -> list[Point]:
+        """Find the best ways to recompute a local module.
 
         Args:
             a (int): Place where it begins.
             b (int): Place where it ends.
 
         Returns:
-            int: Bytes; of earlier aux nets and of the parameters nothing is
-            counted.
+            list[Point]: Ways from the lowest peak to the least time. No other
+            one is better in both, but that some are left out of many. Of
+            earlier aux nets and of the parameters nothing is counted.
         """
-        return self._module_peaks[a, b]
+        points = self._points.get((a, b))
+        if points is None:
+            inside = self._stretches[a + 1 : b + 1]
+            choices = [range(1 + len(s.ways)) for s in inside]
+            points = self._points[a, b] = self._add_up(a, b, choices)
+        return points
 
-    def aux_cost(self, place: int) -> AuxCost:
-        """Look up what the aux nets at a place cost."""
-        return self._aux_costs[place]
+    def _add_up(
+        self, a: int, b: int, choices: Sequence[Sequence[int]]
+    ) -> list[Point]:
+        """Take an end-to-end iteration, less what lies outside (a, b).
 
-    def aux_static(self, place: int) -> int:
-        """Compute the bytes that aux nets add to the whole iteration."""
-        aux = self._aux_costs[place]
-        return aux.static + round(self.profile.state_ratio * aux.parameters)
-
-    def aux_gradients(self, place: int) -> int:
-        """Compute the bytes that aux nets leave for the modules behind."""
-        return self._aux_costs[place].gradients * self._keeps_gradients
-
-    def peaks(self, places: Sequence[int]) -> list[int]:
-        """Predict the peak while each local module trains.
-
-        Args:
-            places (Sequence[int]): Places of the K - 1 boundaries, in order.
-
-        Returns:
-            list[int]: K sizes in bytes; the largest is that of the
-            iteration.
+        From its end to its start: what must fit into memory above that which
+        lives at the start of a stretch is what that takes itself, or what it
+        keeps and what must fit behind it.
         """
-        static = self.profile.static + sum(map(self.aux_static, places))
-        gradients, peaks = 0, []
-        for a, b in zip([0, *places], [*places, self.end]):
-            peaks.append(static + gradients + self.module_peak(a, b))
-            if b != self.end:
-                gradients += self.aux_gradients(b)
-        return peaks
-
-    def _add_up(self, a: int, b: int) -> int:
-        """Take an end-to-end iteration, less what lies outside (a, b)."""
         before, last = self._stretches[a], self._stretches[b]
-        # each with the one that it follows
-        inside = list(
-            zip(self._stretches[a:b], self._stretches[a + 1 : b + 1])
-        )
-        parts = [
-            stretch.forward_peak + _left_behind(before, previous.kept)
-            for previous, stretch in inside
-        ]
         # the hook at b runs while the module there holds its input
-        left = _left_behind(before, last.kept.keys() | last.input.keys())
+        left = left_behind(before, last.kept.keys() | last.input.keys())
         if b == self.end:
-            parts += [s.backward_peak + left for _, s in inside]
             gradients = last.gradients - before.gradients
-            parts.append(before.live_after + gradients + self.profile.update)
+            update = gradients + self.profile.update
+            points = [Point(0, 0.0, ())]
+            in_backward = left
         else:
-            aux = self._aux_costs[b]
-            # those of the aux nets, instead of those behind b
-            gradients = aux.gradients + last.gradients - self.profile.gradients
-            parts += [
-                _backward_peak(*pair, last) + left + gradients
-                for pair in inside
-            ]
-            parts.append(last.live_after + left + aux.peak)
-        return (
-            max(parts)
-            - before.live_after
-            + self.profile.live_at_start
+            aux = self.aux_cost(b)
+            update = 0
+            points = [Point(left + aux.peak, 0.0, ())]
+            # gradients of the aux nets, instead of those behind b
+            in_backward = left + (
+                aux.gradients + last.gradients - self.profile.gradients
+            )
+        for place in range(b, a, -1):
+            previous, stretch = self._stretches[place - 1 : place + 1]
+            in_forward = left_behind(before, previous.kept)
+            if b == self.end:
+                held = in_backward
+            else:
+                held = in_backward + held_longer(previous, stretch, last)
+            found = []
+            for number in choices[place - a - 1]:
+                way = stretch.ways[number - 1] if number else stretch
+                is_end = stretch is last and b != self.end
+                peak = way.holding_peak if is_end else way.backward_peak
+                own = max(way.forward_peak + in_forward, peak + held)
+                own -= way.live_before
+                kept = way.live_after - way.live_before
+                time = self._time_again(stretch, way)
+                found += [
+                    Point(
+                        max(own, point.peak + kept),
+                        point.time + time,
+                        (number, *point.ways),
+                    )
+                    for point in points
+                ]
+            points = _thin_out(found)
+        more = (
+            self.profile.live_at_start
             + before.gradients * self._keeps_gradients
         )
+        return _thin_out(
+            [p._replace(peak=max(p.peak, update) + more) for p in points]
+        )
+
+    def _time_again(self, stretch: Stretch, way: Stretch) -> float:
+        macs = way.backward_macs - stretch.backward_macs
+        moved = way.backward_moved - stretch.backward_moved
+        return macs + self.macs_per_byte * moved
 
 
-def _left_behind(before: Stretch, held: Container[int]) -> int:
-    """Sum what earlier local modules left, as far as it is still held.
-
-    Their features live on in any case, since the next local module reads
-    them.
-
-    Args:
-        before (Stretch): The last one of the earlier local modules.
-        held (Container[int]): Storages that something holds.
-
-    Returns:
-        int: Bytes.
-    """
-    left = {key: size for key, size in before.kept.items() if key in held}
-    return sum({**left, **before.output}.values())
-
-
-def _backward_peak(previous: Stretch, stretch: Stretch, last: Stretch) -> int:
-    """Predict the most that lives in the backward of one stretch.
-
-    There live on the features at the end of the local module, which the hook
-    holds, what went into the module there, and outputs that end-to-end
-    training would have freed by then.
-
-    Args:
-        previous (Stretch): The one before it.
-        stretch (Stretch): The one that is gone back through.
-        last (Stretch): The one at the end of the local module.
-
-    Returns:
-        int: Bytes.
-    """
-    kept: Storages = dict(last.kept)
-    counted = {*previous.kept, *previous.output}
-    ends = {**last.output, **last.input}
-    if stretch is last:
-        peak = stretch.holding_peak
-        counted.update(ends)
-    else:
-        peak = stretch.backward_peak
-        kept.update(ends)
-    return peak + sum(size for key, size in kept.items() if key not in counted)
+def _thin_out(points: list[Point]) -> list[Point]:
+    """Keep those that none is better than, and not too many."""
+    kept: list[Point] = []
+    for point in sorted(points):
+        if not kept or point.time < kept[-1].time:
+            kept.append(point)
+    last = len(kept) - 1
+    if last < _MAX_POINTS:
+        return kept
+    steps = _MAX_POINTS - 1
+    return [kept[i * last // steps] for i in range(steps + 1)]

@@ -1,8 +1,8 @@
-"""The best boundaries for a memory budget or a number of local modules."""
+"""The best plan for a memory budget or a number of local modules."""
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional, Union
 
@@ -10,12 +10,19 @@ from mmengine.model import revert_sync_batchnorm
 
 from ..engine import prepare_model
 from ..metering import format_bytes, parse_bytes
+from ..recomputation import recompute_modules, shorten
 from ..simulation import StepCost, Workload, measure_step
 from ..supervision import expand_local_modules, supervise_locally
 from .advice import explain_peak, list_savings, note_savings
 from .memory_model import MemoryModel
 from .plan import Plan
-from .search import TIE, Choice, find_choices, keep_lowest
+from .search import (
+    BOUNDARY_TIME,
+    TIE,
+    Choice,
+    find_choices,
+    keep_lowest,
+)
 from .stretches import StepProfile
 
 __all__ = ['Planner']
@@ -25,17 +32,16 @@ _LOGGER = logging.getLogger(__name__)
 # Predicted peaks are so near to measured ones, as a fraction.
 _TOLERANCE = 0.02
 
-# How many choices are measured to find the one of the lowest memory.
-_MAX_MEASURED = 5
-
 
 @dataclass(frozen=True)
 class Planner:
     """A planner that finds the best boundaries of one network.
 
-    Memory and compute of any boundaries are predicted by arithmetic; the
-    best few are measured on fake tensors, and the best one of those is
-    taken. :func:`make_planner` makes a planner from a workload.
+    Beside boundaries it chooses what is computed again in the backward, if
+    the stretches of its profile have ``ways``. Memory and time of any choice
+    are predicted by arithmetic; the best few are measured on fake tensors,
+    and the best one of those is taken. :func:`make_planner` makes a planner
+    from a workload.
 
     Args:
         workload (Workload): The training that is planned for; its model is
@@ -47,6 +53,8 @@ class Planner:
             Defaults to None.
         trace_size (tuple[int, int], optional): ``input_size`` of
             :func:`trace_backbone`. Defaults to None.
+        boundary_time (float): The price of a boundary beside its aux nets,
+            see :func:`find_choices`. Defaults to 0.01.
     """
 
     workload: Workload
@@ -54,6 +62,7 @@ class Planner:
     aux_nets: dict
     context_supply: Optional[dict] = None
     trace_size: Optional[tuple[int, int]] = None
+    boundary_time: float = BOUNDARY_TIME
 
     @property
     def profile(self) -> StepProfile:
@@ -75,9 +84,9 @@ class Planner:
         Args:
             num_local_modules (int, optional): K. Defaults to None: any.
             memory_budget (int | str, optional): Bytes, or e.g. ``'8GiB'``.
-                Of the plans within it the one with the fewest MACs is taken.
-                Defaults to None: the lowest peak memory, of those within 1 %
-                the one with the fewest MACs.
+                Of the plans within it the fastest one is taken. Defaults to
+                None: the lowest peak memory, of those within 1 % the fastest
+                one. A boundary counts as some time, ``boundary_time``.
 
         Returns:
             Plan: The boundaries, measured.
@@ -96,7 +105,7 @@ class Planner:
                 f'{type(self.workload.model.backbone).__name__}, but got '
                 f'{num_local_modules!r}. Choose one of those.'
             )
-        choices = find_choices(self.memory_model, num_local_modules)
+        choices = self.find_choices(num_local_modules)
         if memory_budget is None:
             budget, plan = None, self._plan_lowest(choices)
         else:
@@ -104,61 +113,112 @@ class Planner:
             plan = self._plan_for_budget(choices, budget)
         if num_local_modules == 1:
             return plan
-        lowest = find_choices(self.memory_model)[0].peak
+        others = self.find_choices() if num_local_modules else []
+        lowest = min(choice.peak for choice in [*choices, *others])
         note = note_savings(self.workload, self.profile, plan, lowest, budget)
         return replace(plan, note=note)
 
-    def evaluate(self, boundaries: Sequence[str]) -> Plan:
-        """Measure a choice of boundaries.
+    def evaluate(
+        self,
+        boundaries: Sequence[str],
+        recompute: Optional[Mapping[str, Sequence[str]]] = None,
+    ) -> Plan:
+        """Measure a choice of boundaries, and of what is computed again.
 
         Args:
             boundaries (Sequence[str]): Names of submodules, in order.
+            recompute (Mapping[str, Sequence[str]], optional): See
+                :func:`recompute_modules`. Defaults to None: nothing.
 
         Returns:
-            Plan: The same boundaries, with their measured costs.
+            Plan: The same, with their measured costs.
 
         Raises:
             BoundaryError: If one is no cut; it names the closest.
+            ValueError: See :func:`recompute_modules`.
         """
         profile = self.profile
-        if not boundaries:
+        names = {
+            kind: list(group) for kind, group in (recompute or {}).items()
+        }
+        if not boundaries and not recompute:
             return Plan((), (profile.peak,), profile.peak, 0.0)
-        _LOGGER.info(f'a plan of {len(boundaries) + 1} local modules')
-        cost = self._measure(boundaries)
+        many = f'{len(boundaries) + 1} local modules' if boundaries else 'one'
+        _LOGGER.info(f'a plan of {many}')
+        cost = self._measure(boundaries, names)
+        time = (
+            cost.step_macs + self.memory_model.macs_per_byte * cost.moved_bytes
+        )
         return Plan(
             tuple(boundaries),
             cost.module_peaks,
             profile.peak,
             cost.forward_macs / profile.macs - 1,
+            names,
+            time / self.memory_model.step_time - 1,
+            cost.step_macs / profile.step_macs - 1,
+        )
+
+    def evaluate_choice(self, choice: Choice) -> Plan:
+        """Measure what the search has found.
+
+        Args:
+            choice (Choice): Boundaries and what is computed again.
+
+        Returns:
+            Plan: The same, with their measured costs.
+        """
+        chosen = self.profile.find_recompute(choice.ways)
+        for kind, names in chosen.items():
+            chosen[kind] = shorten(self.workload.model, names)
+        return self.evaluate(
+            [self.names[i - 1] for i in choice.places], chosen
+        )
+
+    def find_choices(
+        self, num_local_modules: Optional[int] = None
+    ) -> list[Choice]:
+        """Predict the front of memory against time, see the search."""
+        return find_choices(
+            self.memory_model, num_local_modules, self.boundary_time
         )
 
     def _plan_lowest(self, choices: list[Choice]) -> Plan:
-        """Measure the best few, and take the lowest or a cheaper one."""
-        near = keep_lowest(choices, _TOLERANCE)
-        # evenly from the lowest peak to the fewest MACs, and what has the
-        # fewest of those that are as good as the lowest
-        last, steps = len(near) - 1, _MAX_MEASURED - 2
-        spread = {i * last // steps for i in range(steps + 1)}
-        spread.add(len(keep_lowest(choices)) - 1)
-        plans = [self._evaluate_choice(near[i]) for i in sorted(spread)]
+        """Measure the best few, and take the lowest or a faster one."""
+        plans = self._measure_lowest(choices)
         limit = (1 + TIE) * min(plan.peak_memory for plan in plans)
         return min(
             (plan for plan in plans if plan.peak_memory <= limit),
-            key=lambda plan: plan.extra_macs,
+            key=self._find_cost,
         )
 
-    def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
-        """Measure from the fewest MACs on until one is within the budget.
+    def _measure_lowest(self, choices: list[Choice]) -> list[Plan]:
+        """Measure the lowest one, and the fastest of those near to it.
 
-        Those with the lowest peak are tried in any case.
+        Of those as near as a tie, and as near as predictions may be wrong.
         """
-        plans = []
-        limit = (1 + _TOLERANCE) * max(budget, choices[0].peak)
-        for choice in reversed([c for c in choices if c.peak <= limit]):
-            plan = self._evaluate_choice(choice)
+        margins = (0.0, TIE, _TOLERANCE)
+        fastest = [keep_lowest(choices, margin)[-1] for margin in margins]
+        return [self.evaluate_choice(c) for c in dict.fromkeys(fastest)]
+
+    def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
+        """Measure from the lowest cost on until one is within the budget.
+
+        By each that is not, the predictions are corrected. Those with the
+        lowest peak are tried in any case.
+        """
+        limit: float = (1 + _TOLERANCE) * budget
+        while within := [c for c in choices if c.peak <= limit]:
+            choice = within[-1]
+            plan = self.evaluate_choice(choice)
             if plan.peak_memory <= budget:
                 return plan
-            plans.append(plan)
+            corrected = budget * choice.peak / plan.peak_memory
+            limit = min(corrected, choice.peak - 1)
+        plans = self._measure_lowest(choices)
+        low = [plan for plan in plans if plan.peak_memory <= budget]
+        if low:
+            return min(low, key=self._find_cost)
         plan = min(plans, key=lambda plan: plan.peak_memory)
         floor = format_bytes(plan.peak_memory, True, unit_of=budget)
         savings = list_savings(self.workload, self.profile, plan)
@@ -169,10 +229,12 @@ class Planner:
             f'{savings}.'
         )
 
-    def _evaluate_choice(self, choice: Choice) -> Plan:
-        return self.evaluate([self.names[i - 1] for i in choice.places])
+    def _find_cost(self, plan: Plan) -> float:
+        return plan.extra_time + self.boundary_time * len(plan.boundaries)
 
-    def _measure(self, boundaries: Sequence[str]) -> StepCost:
+    def _measure(
+        self, boundaries: Sequence[str], recompute: Mapping[str, Sequence[str]]
+    ) -> StepCost:
         model = copy.deepcopy(self.workload.model)
         supervise_locally(
             model.backbone,
@@ -182,4 +244,5 @@ class Planner:
         )
         model = revert_sync_batchnorm(model)
         prepare_model(model)
+        recompute_modules(model, recompute)
         return measure_step(replace(self.workload, model=model))

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import Any, Optional, Union
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from ..hosts import write_out_types
+from ..recomputation import join_recompute
 from ..simulation import read_workload
 from ..supervision import LocalModule, expand_local_modules
 from .make_planner import make_planner
@@ -16,7 +17,7 @@ from .plan import Plan
 
 __all__ = ['CONDITIONS', 'resolve_auto']
 
-CONDITIONS = ('num_local_modules', 'memory_budget', 'input_shape')
+CONDITIONS = ('num_local_modules', 'memory_budget', 'input_shape', 'recompute')
 
 
 def resolve_auto(cfg: Config) -> Optional[Plan]:
@@ -26,7 +27,9 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     the same each time, which is printed and written into the saved config.
     Besides the aux nets it takes ``num_local_modules=K`` or
     ``memory_budget='8GiB'`` (without both: the lowest memory), and
-    ``input_shape=(B, C, H, W)`` where the config does not say it. In a list
+    ``input_shape=(B, C, H, W)`` where the config does not say it. With
+    ``recompute='any'``, see :func:`make_planner`, what is computed again is
+    chosen as well, and added to ``recompute`` of the config. In a list
     of K - 1 local modules with ``boundary='auto'`` each of them becomes a
     name; the aux nets of the first one are planned with.
 
@@ -63,6 +66,7 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
             aux_nets,
             backbone.get('context_supply'),
             backbone.get('input_size'),
+            rule.get('recompute', 'none'),
         )
         plan = planner.plan(
             rule.get('num_local_modules'), rule.get('memory_budget')
@@ -80,6 +84,10 @@ def resolve_auto(cfg: Config) -> Optional[Plan]:
     if not plan.boundaries:
         # nothing to supply with context
         backbone.pop('context_supply', None)
+    if plan.recompute:
+        cfg.recompute = join_recompute(cfg.get('recompute'), plan.recompute)
+        hooks = cfg.setdefault('default_hooks', ConfigDict())
+        hooks.setdefault('recompute', ConfigDict(type='RecomputeHook'))
     print_log(f'boundaries={boundaries}\n{plan.describe()}', logger='current')
     return plan
 

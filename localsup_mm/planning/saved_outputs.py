@@ -1,15 +1,64 @@
-"""Seeing which outputs of a backbone are saved behind it."""
+"""Seeing which outputs of a backbone live on behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from .storages import find_storages, find_tensors
+from ..tracing import Partition
+from .storages import Storages, find_storages, find_tensors
 
-__all__ = ['watching_saved']
+__all__ = ['BackboneOutputs', 'find_holders', 'watching_saved']
+
+
+class BackboneOutputs:
+    """The outputs of a backbone that has run.
+
+    Args:
+        feats (Any): Nested lists, tuples and dicts of tensors.
+    """
+
+    def __init__(self, feats: Any) -> None:
+        tensors = find_tensors(feats)
+        self._storages = [find_storages(tensor) for tensor in tensors]
+        self._is_frozen = [not tensor.requires_grad for tensor in tensors]
+
+    def find_kept(
+        self, partition: Partition, is_held: Optional[Sequence[bool]] = None
+    ) -> Storages:
+        """Find those that live on behind a cut.
+
+        Args:
+            partition (Partition): The cut.
+            is_held (Sequence[bool], optional): Whether something still holds
+                each of them. Defaults to None: all of them.
+
+        Returns:
+            Storages: Closed and frozen ones that are held.
+        """
+        kept: Storages = {}
+        for i, storages in enumerate(self._storages):
+            is_kept = self._is_frozen[i] or i in partition.closed_outputs
+            if is_kept and (is_held is None or is_held[i]):
+                kept.update(storages)
+        return kept
+
+
+def find_holders(boundary: str, partition: Partition) -> set[str]:
+    """Name the modules whose inputs live on behind a cut.
+
+    Args:
+        boundary (str): The boundary of the cut.
+        partition (Partition): The cut.
+
+    Returns:
+        set[str]: The modules around the boundary, and the taps.
+    """
+    parts = boundary.split('.')
+    around = {'.'.join(parts[:i]) for i in range(1, len(parts))}
+    return around.union(partition.taps)
 
 
 @contextmanager

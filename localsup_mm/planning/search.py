@@ -1,114 +1,112 @@
-"""The search for the best boundaries."""
+"""The search for the best boundaries and what to compute again."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
-from .memory_model import MemoryModel
+from .memory_model import MemoryModel, Point
 
-__all__ = ['Choice', 'find_choices', 'keep_lowest']
+__all__ = ['BOUNDARY_TIME', 'TIE', 'Choice', 'find_choices', 'keep_lowest']
 
-# Above the lowest peak by so little, fewer MACs are worth more.
+# Above the lowest peak by so little, less time is worth more.
 TIE = 0.01
+
+# A boundary has to save so much of the time of a step, or memory.
+BOUNDARY_TIME = 0.01
+
+# Of choices behind one place so many are kept, from low to high peaks.
+_MAX_CHOICES = 64
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Boundaries up to some place, and what they cost.
+    """Boundaries and what is computed again, and what both cost.
 
     Args:
         places (tuple[int]): Places of the boundaries, as in
-            :class:`MemoryModel`. Defaults to ().
-        busiest (int): Bytes of the local module that needs the most, without
-            what lives in the whole iteration. Defaults to 0.
-        static (int): Bytes that live in the whole iteration. Defaults to 0.
-        gradients (int): Bytes of the aux nets' gradients. Defaults to 0.
-        macs (int): Multiply-accumulates of the aux nets. Defaults to 0.
+            :class:`MemoryModel`.
+        ways (tuple[int]): The way of each stretch, as in :class:`Point`.
+        peak (int): Predicted bytes of the iteration.
+        cost (float): Time of aux nets and of what is computed again, in
+            multiply-accumulates, and what boundaries count.
     """
 
-    places: tuple[int, ...] = ()
-    busiest: int = 0
-    static: int = 0
-    gradients: int = 0
-    macs: int = 0
+    places: tuple[int, ...]
+    ways: tuple[int, ...]
+    peak: int
+    cost: float
 
-    @property
-    def peak(self) -> int:
-        """Predicted bytes of the iteration."""
-        return self.busiest + self.static
 
-    def extend(self, memory_model: MemoryModel, place: int) -> 'Choice':
-        """Add the local module from the last boundary to a place."""
-        start = self.places[-1] if self.places else 0
-        peak = self.gradients + memory_model.module_peak(start, place)
-        busiest = max(self.busiest, peak)
-        if place == memory_model.end:
-            return Choice(
-                self.places, busiest, self.static, self.gradients, self.macs
-            )
-        aux = memory_model.aux_cost(place)
-        return Choice(
-            (*self.places, place),
-            busiest,
-            self.static + memory_model.aux_static(place),
-            self.gradients + memory_model.aux_gradients(place),
-            self.macs + aux.macs,
-        )
+class _Rest(NamedTuple):
+    """The local modules from some place on.
 
-    def is_beaten_by(self, other: 'Choice') -> bool:
-        """Check whether another one to the same place is as good in all."""
-        return (
-            other.busiest <= self.busiest
-            and other.macs <= self.macs
-            and other.static <= self.static
-            and other.gradients <= self.gradients
-        )
+    Args:
+        cost (float): See :class:`Choice`.
+        peak (int): Most bytes that live while one of them trains, without
+            the parameters of the network and what earlier aux nets add.
+        static (int): Bytes of it that their aux nets add to the whole
+            iteration.
+        place (int): Where the first of them ends.
+        point (Point): The ways of its stretches.
+        rest (_Rest, optional): Those behind it; None for the last.
+    """
+
+    cost: float
+    peak: int
+    static: int
+    place: int
+    point: Point
+    rest: Optional[_Rest]
 
 
 def find_choices(
-    memory_model: MemoryModel, num_local_modules: Optional[int] = None
+    memory_model: MemoryModel,
+    num_local_modules: Optional[int] = None,
+    boundary_time: float = BOUNDARY_TIME,
 ) -> list[Choice]:
-    """Find the choices of boundaries that are best in some respect.
+    """Find the choices that are best in some respect.
 
     Local modules follow one another and the busiest one sets the peak. So
-    what comes behind a place does not depend on how one got there, but for
-    what the aux nets before add, and of two choices up to a place one that
-    is worse in nothing does for both: dynamic programming, place by place.
+    what comes behind a place does not depend on how one gets there, but for
+    what the aux nets behind add to all, and of two choices behind a place one
+    that is worse in nothing does for both: dynamic programming, from the
+    last place to the first.
 
     Args:
-        memory_model (MemoryModel): Model of the memory that each local module
-            needs.
+        memory_model (MemoryModel): Model of the memory and the time that
+            each local module needs.
         num_local_modules (int, optional): K. Defaults to None: any number.
+        boundary_time (float): The price of a boundary beside its aux nets, a
+            fraction of the time of an end-to-end step: of two choices so near
+            to one another the one with fewer local modules is better, since
+            it is more like end-to-end training. Defaults to 0.01.
 
     Returns:
-        list[Choice]: Choices from the lowest peak to the fewest MACs; no other
-        choice has both a lower peak and fewer MACs. The list is empty if
-        there are not so many places.
+        list[Choice]: Choices from the lowest peak to the lowest cost; no other
+        choice is better in both. The list is empty if there are not so many
+        places.
     """
-    count = num_local_modules
-    # choices by place and, where it matters, by their number of boundaries
-    start = Choice(static=memory_model.profile.static)
-    best: dict[tuple[int, int], list[Choice]] = {(0, 0): [start]}
-    for place in range(1, memory_model.end + 1):
-        found: dict[int, list[Choice]] = {}
-        for choices in best.values():
-            for choice in choices:
-                cuts = len(choice.places) + 1
-                if count is not None and (
-                    cuts > count
-                    or (place == memory_model.end and cuts < count)
-                ):
-                    continue
-                key = 0 if count is None else cuts
-                found.setdefault(key, []).append(
-                    choice.extend(memory_model, place)
-                )
-        for key, choices in found.items():
-            best[place, key] = _keep_best(choices)
-    ends = [
-        c for (p, _), cs in best.items() if p == memory_model.end for c in cs
-    ]
-    return _keep_front(ends)
+    price = boundary_time * memory_model.step_time
+    starts = [0, *memory_model.cuts]
+    most = num_local_modules or 1
+    # by place, and by their number where that matters
+    best: dict[tuple[int, int], list[_Rest]] = {}
+    for a in reversed(starts):
+        for count in range(1, most + 1):
+            found: list[_Rest] = []
+            if num_local_modules is None or count == 1:
+                found += _end_at_once(memory_model, a)
+            behind = count - (num_local_modules is not None)
+            for b in starts[a + 1 :]:
+                rests = best.get((b, behind), [])
+                found += _begin_with(memory_model, a, b, rests, price)
+            best[a, count] = _keep_best(found)
+    return _keep_front(
+        [_spell_out(memory_model, rest) for rest in best[0, most]]
+    )
 
 
 def keep_lowest(
@@ -122,28 +120,80 @@ def keep_lowest(
             fraction of it. Defaults to 0.01.
 
     Returns:
-        list[Choice]: The kept choices; the last one has the fewest MACs.
+        list[Choice]: The kept choices; the last one has the lowest cost.
     """
     limit = (1 + margin) * choices[0].peak
     return [choice for choice in choices if choice.peak <= limit]
 
 
-def _keep_best(choices: list[Choice]) -> list[Choice]:
-    kept: list[Choice] = []
-    order = sorted(
-        choices, key=lambda c: (c.macs, c.busiest, c.static, c.places)
-    )
-    for choice in order:
-        if not any(choice.is_beaten_by(other) for other in kept):
-            kept.append(choice)
-    return kept
+def _end_at_once(memory_model: MemoryModel, a: int) -> Iterator[_Rest]:
+    """Make the last local module."""
+    end = memory_model.end
+    for point in memory_model.find_points(a, end):
+        yield _Rest(point.time, point.peak, 0, end, point, None)
+
+
+def _begin_with(
+    memory_model: MemoryModel,
+    a: int,
+    b: int,
+    rests: Sequence[_Rest],
+    price: float,
+) -> Iterator[_Rest]:
+    """Put the local module (a, b) before others."""
+    if not rests:
+        return
+    more = memory_model.aux_static(b)
+    gradients = memory_model.aux_gradients(b)
+    time = memory_model.aux_time(b) + price
+    for point in memory_model.find_points(a, b):
+        for rest in rests:
+            static = rest.static + more
+            peak = max(point.peak + static, rest.peak + gradients + more)
+            cost = point.time + rest.cost + time
+            yield _Rest(cost, peak, static, b, point, rest)
+
+
+def _keep_best(rests: list[_Rest]) -> list[_Rest]:
+    """Keep those that none is better than, and not too many."""
+    kept: list[_Rest] = []
+    # peaks and static bytes of those kept, as stairs that lead down
+    peaks: list[int] = []
+    statics: list[int] = []
+    for rest in sorted(rests, key=lambda rest: rest[:4]):
+        i = bisect_right(peaks, rest.peak)
+        if i and statics[i - 1] <= rest.static:
+            continue
+        kept.append(rest)
+        j = i
+        while j < len(peaks) and statics[j] >= rest.static:
+            j += 1
+        peaks[i:j], statics[i:j] = [rest.peak], [rest.static]
+    last, steps = len(kept) - 1, _MAX_CHOICES - 1
+    if last <= steps:
+        return kept
+    kept.sort(key=lambda rest: rest.peak)
+    return [kept[i * last // steps] for i in range(steps + 1)]
+
+
+def _spell_out(memory_model: MemoryModel, rest: _Rest) -> Choice:
+    peak = rest.peak + memory_model.profile.static
+    cost = rest.cost
+    places: list[int] = []
+    ways: list[int] = []
+    following: Optional[_Rest] = rest
+    while following is not None:
+        places.append(following.place)
+        ways += following.point.ways
+        following = following.rest
+    return Choice(tuple(places[:-1]), tuple(ways), peak, cost)
 
 
 def _keep_front(choices: list[Choice]) -> list[Choice]:
     front: list[Choice] = []
     for choice in sorted(
-        choices, key=lambda c: (c.peak, c.macs, len(c.places), c.places)
+        choices, key=lambda c: (c.peak, c.cost, len(c.places), c.places)
     ):
-        if not front or choice.macs < front[-1].macs:
+        if not front or choice.cost < front[-1].cost:
             front.append(choice)
     return front

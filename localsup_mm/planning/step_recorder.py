@@ -9,11 +9,12 @@ from typing import Any, Optional
 
 from torch import Tensor, nn
 
-from ..metering import LiveBytes, MacCounter
 from ..replaced_method import replaced_method
 from ..simulation import FakeStep, Workload
-from ..tracing import BackboneTrace, Partition
-from .saved_outputs import watching_saved
+from ..tracing import BackboneTrace
+from .module_calls import CallRecorder, ModuleCall
+from .saved_outputs import BackboneOutputs, find_holders, watching_saved
+from .step_meter import StepMeter
 from .storages import Storages, count_bytes, find_storages, find_tensors
 from .stretches import StepProfile, Stretch
 
@@ -32,24 +33,26 @@ def profile_step(
         names (Sequence[str]): Candidate boundaries, in order.
 
     Returns:
-        StepProfile: The memory of each stretch.
+        StepProfile: The memory of each stretch, and what runs there.
     """
     step = FakeStep(workload)
     recorder = _StepRecorder(step, trace, names)
     with ExitStack() as stack:
         recorder.attach(stack)
         stack.enter_context(step.running())
-        stack.enter_context(recorder.live)
-        watched = watching_saved(step.model.backbone)
-        with MacCounter() as counter, watched as is_saved:
+        stack.enter_context(recorder.meter.running())
+        with watching_saved(step.model.backbone) as is_saved:
             loss = step.compute_loss()
         recorder.end_forward(is_saved)
         step.wrapper.update_params(loss)
-        return recorder.finish(counter.forward)
+        return recorder.finish()
 
 
 class _StepRecorder:
     """Hooks that write down what lives at each boundary.
+
+    Behind the last one a stretch ends with each call of a submodule that
+    lies in no other: the rest of the backbone, the neck, each head, its loss.
 
     Args:
         step (FakeStep): The iteration.
@@ -57,28 +60,29 @@ class _StepRecorder:
         names (Sequence[str]): Candidate boundaries, in order.
 
     Attributes:
-        live (LiveBytes): It counts while the iteration runs.
+        meter (StepMeter): It counts while the iteration runs.
     """
 
     def __init__(
         self, step: FakeStep, trace: BackboneTrace, names: Sequence[str]
     ) -> None:
-        self.live = LiveBytes(step.model, step.optimizer)
+        self.meter = StepMeter(step)
         self._step = step
         self._backbone = step.model.backbone
         self._stretches = [Stretch(name) for name in (*names, '')]
         self._partitions = [trace.partition([name]) for name in names]
-        self._static = self._peak = self.live.current
+        self._num_passed = 0
+        self._calls = CallRecorder(
+            step.model, lambda: self._num_passed, self._at_call_end
+        )
         self._live_at_start = 0
         self._before_update = 0
-        # what the backward is in; bytes of its ends that are gone by then
-        self._going_back: Optional[Stretch] = None
+        # where the backward is; bytes of ends that are gone by then
+        self._going_back: Optional[int] = None
         self._freed = dict.fromkeys((*names, ''), 0)
         # of modules, by their names
         self._inputs: dict[str, Storages] = {}
-        # of the backbone: bytes, and whether they are frozen and saved
-        self._outputs: list[Storages] = []
-        self._is_frozen: list[bool] = []
+        self._outputs = BackboneOutputs(())
         self._is_saved: list[bool] = []
 
     def attach(self, stack: ExitStack) -> None:
@@ -98,12 +102,13 @@ class _StepRecorder:
             hook = partial(self._at_end, stretch, following)
             keep(module.register_forward_hook(hook))
         pairs = zip(stretches, self._partitions)
-        holders = [_find_holders(*pair) for pair in pairs]
+        holders = [find_holders(s.name, p) for s, p in pairs]
         for name in {s.name for s in stretches[:-1]}.union(*holders):
             hook = partial(self._at_input, name)
             module = backbone.get_submodule(name)
             keep(module.register_forward_pre_hook(hook, with_kwargs=True))
         keep(self._step.optimizer.register_step_pre_hook(self._at_update))
+        self._calls.attach(stack)
         forward = partial(self._at_backbone_end, backbone.forward)
         stack.enter_context(replaced_method(backbone, 'forward', forward))
 
@@ -115,19 +120,14 @@ class _StepRecorder:
                 outputs of the backbone.
         """
         self._is_saved = list(is_saved)
-        last = self._going_back = self._stretches[-1]
-        last.forward_peak = max(last.forward_peak, self._take_peak())
-
-    def _take_peak(self) -> int:
-        """Read the peak since it was last read."""
-        peak = self.live.peak
-        self._peak = max(self._peak, peak)
-        self.live.peak = self.live.current
-        return peak - self._static
+        self._going_back = len(self._stretches) - 1
+        last = self._stretches[-1]
+        last.forward_peak = max(last.forward_peak, self.meter.take_peak())
+        self.meter.take_work()
 
     def _at_start(self, module: nn.Module, args: tuple) -> None:
-        self._take_peak()
-        self._live_at_start = self.live.current - self._static
+        self.meter.take_peak()
+        self._live_at_start = self._stretches[0].live_before = self.meter.live
 
     def _at_input(
         self, name: str, module: nn.Module, args: tuple, kwargs: dict
@@ -145,11 +145,12 @@ class _StepRecorder:
     ) -> None:
         if stretch.output:  # in a second run
             return
-        stretch.forward_peak = self._take_peak()
-        stretch.live_after = self.live.current - self._static
+        self._num_passed += 1
+        stretch.forward_peak = self.meter.take_peak()
+        stretch.live_after = following.live_before = self.meter.live
         stretch.output = find_storages(h)
         stretch.features = (tuple(h.shape), h.dtype)
-        h.register_hook(partial(self._at_gradient, stretch, following))
+        self._watch_gradients(h, self._num_passed - 1)
         # the caller of the module holds its input, a local module h
         for storage in {t.untyped_storage() for t in find_tensors((args, h))}:
             at_freed = partial(self._at_freed, stretch, storage.nbytes())
@@ -159,47 +160,59 @@ class _StepRecorder:
         self, forward: Callable, *args: Any, **kwargs: Any
     ) -> Any:
         feats = forward(*args, **kwargs)
-        last = self._stretches[-1]
-        last.forward_peak = self._take_peak()
-        last.live_after = self.live.current - self._static
-        self._outputs = [find_storages(t) for t in find_tensors(feats)]
-        self._is_frozen = [not t.requires_grad for t in find_tensors(feats)]
+        self._outputs = BackboneOutputs(feats)
         return feats
+
+    def _at_call_end(self, call: ModuleCall, result: Any) -> None:
+        behind = len(self._partitions)
+        if call.start == call.end:
+            is_behind = call.start == behind
+            call.stretch = len(self._stretches) - 1 if is_behind else call.end
+        is_inner = call.parent is not None and call.parent.start == behind
+        if call.start < behind or is_inner or not call.is_pure:
+            return
+        stretch, following = self._stretches[-1], Stretch()
+        stretch.forward_peak = self.meter.take_peak()
+        stretch.live_after = following.live_before = self.meter.live
+        self._watch_gradients(result, len(self._stretches) - 1)
+        self._stretches.append(following)
+
+    def _watch_gradients(self, outputs: Any, position: int) -> None:
+        for tensor in find_tensors(outputs):
+            if tensor.requires_grad:
+                tensor.register_hook(partial(self._at_gradient, position))
 
     def _at_freed(self, stretch: Stretch, size: int) -> None:
         """Note that an input or output of a module goes, but still counts."""
-        if stretch is self._going_back:
-            self._note_backward(stretch)
-            self.live.peak -= size
+        going_back = self._going_back
+        if going_back is not None and stretch is self._stretches[going_back]:
+            self._note_backward(size)
         self._freed[stretch.name] += size
 
-    def _at_gradient(
-        self, stretch: Stretch, following: Stretch, gradient: Tensor
-    ) -> None:
-        self._note_backward(following)
-        self._going_back = stretch
+    def _at_gradient(self, position: int, gradient: Tensor) -> None:
+        # of several outputs the first
+        if self._going_back is not None and position < self._going_back:
+            self._note_backward()
+            self._going_back = position
 
-    def _note_backward(self, stretch: Stretch) -> None:
-        peak = self._take_peak()
+    def _note_backward(self, less: int = 0) -> None:
+        stretch = self._stretches[self._going_back or 0]
+        peak = self.meter.take_peak(less)
+        macs, moved = self.meter.take_work()
+        stretch.backward_macs += macs
+        stretch.backward_moved += moved
         holding = peak + self._freed[stretch.name]
         stretch.backward_peak = max(stretch.backward_peak, peak)
         stretch.holding_peak = max(stretch.holding_peak, holding)
 
     def _at_update(self, *args: Any) -> None:
-        self._note_backward(self._stretches[0])
+        self._note_backward()
         self._going_back = None
-        self._before_update = self.live.current - self._static
+        self._before_update = self.meter.live
 
-    def finish(self, macs: int) -> StepProfile:
-        """Sum up, when the iteration is over.
-
-        Args:
-            macs (int): Multiply-accumulates of the forward pass.
-
-        Returns:
-            StepProfile: The figures of the iteration.
-        """
-        update = self._take_peak() - self._before_update
+    def finish(self) -> StepProfile:
+        """Sum up, when the iteration is over."""
+        update = self.meter.take_peak() - self._before_update
         step = self._step
         trained = [p for p in step.model.parameters() if p.requires_grad]
         state = find_tensors(list(step.optimizer.state.values()))
@@ -209,42 +222,29 @@ class _StepRecorder:
             own = map(self._backbone.get_parameter, partition.parameters[0])
             stretch.gradients = is_new * count_bytes(own)
             stretch.input = self._inputs[stretch.name]
-            stretch.kept = self._find_kept(partition)
-            for name in _find_holders(stretch, partition):
+            stretch.kept = self._outputs.find_kept(partition)
+            for name in find_holders(stretch.name, partition):
                 # a ModuleList around a boundary is not called
                 stretch.kept.update(self._inputs.get(name, {}))
         last = self._stretches[-1]
         last.gradients = is_new * count_bytes(trained)
         # the backbone's callers hold nothing; neck and heads what they save
         behind = self._partitions[-1]
-        last.kept = self._find_kept(behind, self._is_saved)
-        for name in behind.taps:
-            last.kept.update(self._inputs.get(name, {}))
+        for stretch in self._stretches[len(self._partitions) :]:
+            held = self._is_saved if stretch is last else None
+            stretch.kept = self._outputs.find_kept(behind, held)
+            for name in behind.taps:
+                stretch.kept.update(self._inputs.get(name, {}))
         ratio = count_bytes(state) / count_bytes(trained)
         return StepProfile(
             self._stretches,
-            static=self._static,
-            peak=self._peak,
-            macs=macs,
+            self._calls.calls,
+            static=self.meter.static,
+            peak=self.meter.peak,
+            macs=self.meter.forward_macs,
+            step_macs=self.meter.work[0],
+            moved=self.meter.work[1],
             state_ratio=ratio,
             live_at_start=self._live_at_start,
             update=update,
         )
-
-    def _find_kept(
-        self, partition: Partition, is_held: Optional[Sequence[bool]] = None
-    ) -> Storages:
-        """Find outputs of the backbone that live on behind a cut."""
-        kept = {}
-        for i, output in enumerate(self._outputs):
-            is_kept = self._is_frozen[i] or i in partition.closed_outputs
-            if is_kept and (is_held is None or is_held[i]):
-                kept.update(output)
-        return kept
-
-
-def _find_holders(stretch: Stretch, partition: Partition) -> set[str]:
-    """Name the modules whose inputs live on behind a cut."""
-    parts = stretch.name.split('.')
-    around = {'.'.join(parts[:i]) for i in range(1, len(parts))}
-    return around.union(partition.taps)

@@ -10,7 +10,7 @@ from torch import nn
 from ..hosts import find_checkpointing_layers
 from .recomputed_method import RecomputedMethod
 
-__all__ = ['find_recomputed', 'recompute_modules']
+__all__ = ['can_recompute', 'find_recomputed', 'recompute_modules']
 
 # how a module is computed again, and whether without its products
 _KINDS = {'full': False, 'cheap': True}
@@ -79,6 +79,25 @@ def find_recomputed(model: nn.Module) -> list[RecomputedMethod]:
         for method in vars(module).values()
         if isinstance(method, RecomputedMethod)
     ]
+
+
+def can_recompute(model: nn.Module, name: str) -> bool:
+    """Tell whether nothing of a submodule is computed again already.
+
+    Args:
+        model (nn.Module): The model.
+        name (str): Name of a submodule that is called, or of its method.
+
+    Returns:
+        bool: Whether neither a host checkpoints layers in it or around it,
+        nor ``recompute`` names them.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    owner = name if name in modules else name.rpartition('.')[0]
+    module = modules[owner]
+    taken = [method.module for method in find_recomputed(model)]
+    taken += [layer for layer, _ in _find_checkpointed(model)]
+    return not any(_overlap(module, other) for other in taken)
 
 
 def _read(
@@ -150,15 +169,20 @@ def _check_called(pattern: str, name: str, module: nn.Module) -> None:
 def _check_not_checkpointed(
     name: str, module: nn.Module, model: nn.Module
 ) -> None:
-    inside = set(module.modules())
     for other, flag in _find_checkpointed(model):
-        if other in inside or module in other.modules():
+        if _overlap(module, other):
             path = next(n for n, m in model.named_modules() if m is other)
             raise ValueError(
                 '`recompute` should name what the host does not compute again '
                 f'itself, but got {name!r} with {flag}=True in {path!r}. '
                 f'Leave one of them out: {flag} of the backbone, or the name.'
             )
+
+
+def _overlap(module: nn.Module, other: nn.Module) -> bool:
+    return any(m is other for m in module.modules()) or any(
+        m is module for m in other.modules()
+    )
 
 
 def _find_checkpointed(

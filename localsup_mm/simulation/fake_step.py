@@ -1,7 +1,6 @@
 """A training iteration that computes nothing."""
 
 import copy
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ..upstream import (
     FakeTensorMode,
     unset_fake_temporarily,
 )
+from .clear_frames import clear_frames
 from .fake_optim_wrapper import FakeOptimWrapper
 from .reading_ones import reading_ones
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
@@ -233,17 +233,6 @@ def depends_on_data(workload: Workload) -> bool:
             step.compute_loss()
     except RuntimeError as error:
         # torch has many for it; another one comes again on real tensors
-        _clear_frames(error)
+        clear_frames(error)
         return True
     return False
-
-
-def _clear_frames(error: Optional[BaseException]) -> None:
-    """Free what the frames of an error hold.
-
-    Left to the garbage collector, fake tensors in a cycle of frames crash
-    Python (torch 2.12).
-    """
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__

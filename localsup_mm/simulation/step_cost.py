@@ -24,12 +24,15 @@ class StepCost:
             backwards, with what activation checkpointing computes again
             there.
         parameters (int): Number of parameters, those of aux nets included.
+        moved_bytes (int): Bytes that all other ops read and return, in the
+            whole step; see :class:`MacCounter`.
     """
 
     module_peaks: tuple[int, ...]
     forward_macs: int
     step_macs: int
     parameters: int
+    moved_bytes: int
 
     @property
     def peak_memory(self) -> int:
@@ -65,7 +68,13 @@ def measure_step(workload: Workload) -> StepCost:
         step.run()
     take_peak()
     parameters = sum(p.numel() for p in workload.model.parameters())
-    return StepCost(tuple(peaks), counter.forward, counter.total, parameters)
+    return StepCost(
+        tuple(peaks),
+        counter.forward,
+        counter.total,
+        parameters,
+        counter.moved,
+    )
 
 
 def peak_memory(workload: Workload) -> int:

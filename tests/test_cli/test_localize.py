@@ -167,10 +167,14 @@ def test_config_of_a_host(name, method, size, tmp_path):
 def test_written_config_is_trained_by_its_command(make_config, tmp_path):
     base = make_config('e2e/deeplabv3_r18_mini-cityscapes.py')
     out, work_dir = tmp_path / 'configs' / 'my.py', tmp_path / 'work'
-    output = run_localsup(
-        'localize', base, '--lowest', '--size', '64x64', '-o', out
-    )
-    assert 'planning for (2, 3, 64, 64)' in output
+    # a cut costs nothing beside its aux nets, so that there is one
+    words = ['--lowest', '--size', '256x256', '--boundary-time', '0']
+    output = run_localsup('localize', base, *words, '-o', out)
+    assert 'planning for (2, 3, 256, 256)' in output
+    assert 'computed again' in output
+    cfg = Config.fromfile(out)
+    assert cfg.recompute
+    assert cfg.default_hooks.recompute.type == 'RecomputeHook'
     assert re.search(r'peak memory .* % of end-to-end', output)
     assert f'wrote {out}' in output
     run_localsup(

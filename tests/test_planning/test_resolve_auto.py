@@ -7,6 +7,7 @@ from processes import ROOT
 
 from localsup_mm.models.backbones import CIFARResNet
 from localsup_mm.planning import resolve_auto
+from localsup_mm.recomputation import join_recompute
 from localsup_mm.supervision import expand_local_modules
 
 AUTO = """
@@ -147,3 +148,15 @@ def test_a_model_is_not_built_with_auto():
 def test_no_published_setting_offers_auto():
     with pytest.raises(ValueError, match=r"resnet32.*boundaries='auto'"):
         expand_local_modules(5, 'resnet32', decoder={})
+
+
+def test_what_is_computed_again_is_chosen_too():
+    cfg = make_config("num_local_modules=2, recompute='any'")
+    cfg.recompute = ['head']
+    plan = resolve_auto(cfg)
+    assert plan.recompute
+    assert cfg.recompute == join_recompute(['head'], plan.recompute)
+    assert cfg.default_hooks.recompute.type == 'RecomputeHook'
+    assert 'recompute' not in cfg.model.backbone.local_modules
+    cuts = resolve_auto(make_config('num_local_modules=2'))
+    assert plan.peak_memory < cuts.peak_memory
