@@ -19,6 +19,7 @@ from typing import Any, Optional
 import mmengine
 import torch
 from mmengine.config import Config
+from mmengine.dist import utils as dist_utils
 from mmengine.model import BaseModule
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
@@ -59,6 +60,7 @@ __all__ = [
     'HostBatches',
     'ParamScheduler',
     'TorchDispatchMode',
+    'as_one_process',
     'copy_layer_versions',
     'detach_alias',
     'dispatch_modes_disabled',
@@ -68,6 +70,7 @@ __all__ = [
     'find_config_dict',
     'find_storage_key',
     'find_version',
+    'hooks_removed',
     'initialized_by_a_parent',
     'inner_count_kept',
     'is_in_backward',
@@ -100,6 +103,54 @@ ATTENTION_ON_CPU = {
         _aten._scaled_dot_product_flash_attention_backward
     ),
 }
+
+
+@contextmanager
+def as_one_process() -> Iterator[None]:
+    """Let mmengine take this process for the only one.
+
+    Samplers that are built meanwhile draw all data.
+
+    Yields:
+        None: While it does so.
+    """
+    is_distributed = dist_utils.is_distributed
+    dist_utils.is_distributed = lambda: False
+    try:
+        yield
+    finally:
+        dist_utils.is_distributed = is_distributed
+
+
+@contextmanager
+def hooks_removed(module: nn.Module) -> Iterator[None]:
+    """Let a module and all in it run without hooks.
+
+    Args:
+        module (nn.Module): The module.
+
+    Yields:
+        None: While it has none.
+    """
+    names = [
+        '_forward_hooks',
+        '_forward_hooks_always_called',
+        '_forward_hooks_with_kwargs',
+        '_forward_pre_hooks',
+        '_forward_pre_hooks_with_kwargs',
+    ]
+    kept = [
+        (child, name, getattr(child, name))
+        for child in module.modules()
+        for name in names
+    ]
+    try:
+        for child, name, _ in kept:
+            setattr(child, name, OrderedDict())
+        yield
+    finally:
+        for child, name, hooks in kept:
+            setattr(child, name, hooks)
 
 
 def copy_layer_versions(
