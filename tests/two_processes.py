@@ -1,13 +1,17 @@
 """A function in two processes, or more, that gloo connects."""
 
+import multiprocessing
 import os
 import socket
+import sys
 from collections.abc import Callable
+from multiprocessing import forkserver
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from processes import ROOT
 
 
 def run_two_processes(function: Callable, *args: Any) -> None:
@@ -17,7 +21,28 @@ def run_two_processes(function: Callable, *args: Any) -> None:
 
 def run_processes(number: int, function: Callable, *args: Any) -> None:
     """Call ``function(rank, *args)`` in each of so many processes."""
-    mp.spawn(_run, args=(find_port(), number, function, args), nprocs=number)
+    _start_server()
+    mp.start_processes(
+        _run,
+        args=(find_port(), number, function, args),
+        nprocs=number,
+        start_method='forkserver',
+    )
+
+
+def _start_server() -> None:
+    """Start what they are forked from, where it finds its imports."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['cases'])
+    before = os.environ.get('PYTHONPATH')
+    os.environ['PYTHONPATH'] = os.pathsep.join([str(ROOT), *sys.path])
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ['PYTHONPATH']
+        else:
+            os.environ['PYTHONPATH'] = before
 
 
 def find_port() -> int:

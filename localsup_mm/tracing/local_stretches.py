@@ -76,11 +76,12 @@ class LocalStretches:
         ends = self._names[max(k - 1, 0) : k + 1]
         idle: list[str] = []
         for name in sorted(self._trace.outputs_of, key=lambda n: n.count('.')):
-            is_inside = any(name.startswith(f'{other}.') for other in idle)
+            is_inside = any(
+                name.startswith(f'{other}.') for other in (*idle, *ends)
+            )
             has_end = any(f'{end}.'.startswith(f'{name}.') for end in ends)
             if (
-                not is_inside
-                and not has_end
+                not (is_inside or has_end)
                 and self._trace.calls[name].count == 1
                 and self._lies_apart(name, before, behind)
             ):

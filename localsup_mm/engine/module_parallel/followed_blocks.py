@@ -34,7 +34,9 @@ class FollowedBlocks:
         self, backbone: nn.Module, owners: Mapping[str, int]
     ) -> None:
         self._parameters: list[dict[str, nn.Parameter]] = []
-        for k, module in enumerate(backbone.local_supervision.local_modules):
+        local_modules = backbone.local_supervision.local_modules
+        last = len(local_modules)
+        for k, module in enumerate(local_modules):
             names = list(_find_followed(module))
             found = {
                 f'{name}.{key}': parameter
@@ -43,7 +45,7 @@ class FollowedBlocks:
                     name
                 ).named_parameters()
             }
-            others = {owners[name] for name in found} - {k + 1}
+            others = {owners.get(name, last) for name in found} - {k + 1}
             if others:
                 raise SetupError(
                     '`shared_neck` should follow a block of the next local '

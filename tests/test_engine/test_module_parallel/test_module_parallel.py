@@ -13,8 +13,9 @@ from localsup_mm.engine import ModuleParallel
 EVERY = {**CASES, **CONTEXT_CASES}
 STEPS = 4
 # without anything that is drawn at random in the forward pass
-SWIN = dict(CASES['swin'].backbone, drop_path_rate=0.0)
-EVERY['swin'] = CASES['swin']._replace(backbone=SWIN)
+for name in ('swin_features', 'mask_rcnn_swin'):
+    backbone = dict(EVERY[name].backbone, drop_path_rate=0.0)
+    EVERY[name] = EVERY[name]._replace(backbone=backbone)
 
 
 def make_batches(number=STEPS):
@@ -29,7 +30,7 @@ def make_batches(number=STEPS):
 def wrap(model, cls=LocalOptimWrapper, **kwargs):
     parameters = [p for p in model.parameters() if p.requires_grad]
     return cls(
-        optimizer=torch.optim.SGD(parameters, lr=0.1, momentum=0.9), **kwargs
+        optimizer=torch.optim.SGD(parameters, lr=1e-4, momentum=0.9), **kwargs
     )
 
 
