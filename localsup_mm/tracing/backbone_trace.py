@@ -233,9 +233,7 @@ class BackboneTrace:
         self, names: Sequence[str], tapped: Sequence[int], freed: int
     ) -> tuple[str, ...]:
         outputs = {i: self.outputs[i] for i in tapped}
-        finder = TapFinder(
-            self.graph, self.inputs_of, self.outputs_of, freed
-        )
+        finder = TapFinder(self.graph, self.inputs_of, self.outputs_of, freed)
         taps = finder.find(names, outputs.values())
         for i, node in outputs.items():
             if not finder.is_separable(node, taps):

@@ -116,9 +116,7 @@ image_channels=3, frame_stride=None)
         for handle in handles:
             handle.remove()
     outputs = [t.grad_fn for t in tree_leaves(output) if isinstance(t, Tensor)]
-    parameters = {
-        id(run.state[n]): n for n, _ in backbone.named_parameters()
-    }
+    parameters = {id(run.state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
         type(backbone).__name__,
         (batch, *image_shape),

@@ -40,7 +40,9 @@ class BackboneShare:
         with hooks_removed(backbone):
             trace = trace_backbone(backbone, inputs.shape[2:], True)
         stretches = LocalStretches(trace, names)
-        sources = {name: stretches.find_source(name) for name in partition.taps}
+        sources = {
+            name: stretches.find_source(name) for name in partition.taps
+        }
         self.taps = tuple(name for name, s in sources.items() if s == k)
         self.outputs = tuple(
             i

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Any, NoReturn, Optional, Union
@@ -28,9 +29,7 @@ class Sender:
             while there are so many. 0 is any number.
     """
 
-    def __init__(
-        self, rank: int, group: dist.ProcessGroup, size: int
-    ) -> None:
+    def __init__(self, rank: int, group: dist.ProcessGroup, size: int) -> None:
         self._rank, self._group = rank, group
         self._error: Optional[BaseException] = None
         self._queue: queue.Queue[Optional[Packet]] = queue.Queue(size)
@@ -125,19 +124,16 @@ class Receiver:
             RuntimeError: If the other process has ended by an error.
         """
         found = []
-        while True:
-            try:
+        with contextlib.suppress(queue.Empty):
+            while True:
                 found.append(self._unpack(self._queue.get_nowait()))
-            except queue.Empty:
-                return found
+        return found
 
     def close(self) -> None:
         """Pass over what is left until the other one says that it is all."""
         while self._thread.is_alive():
-            try:
+            with contextlib.suppress(queue.Empty):
                 self._queue.get(timeout=0.1)
-            except queue.Empty:
-                pass
 
     def _unpack(self, item: Union[Packet, BaseException]) -> Any:
         if isinstance(item, BaseException):

@@ -41,9 +41,7 @@ def check_model_and_number(model: nn.Module, num_processes: int) -> None:
         )
 
 
-def check_optim_wrapper(
-    wrapper: OptimWrapper, clip_each_module: bool
-) -> None:
+def check_optim_wrapper(wrapper: OptimWrapper, clip_each_module: bool) -> None:
     """Check that a step needs nothing of other processes.
 
     Args:

@@ -30,9 +30,7 @@ class FollowedBlocks:
             follows one of another local module than the next.
     """
 
-    def __init__(
-        self, backbone: nn.Module, owners: Mapping[str, int]
-    ) -> None:
+    def __init__(self, backbone: nn.Module, owners: Mapping[str, int]) -> None:
         self._parameters: list[dict[str, nn.Parameter]] = []
         local_modules = backbone.local_supervision.local_modules
         last = len(local_modules)

@@ -25,9 +25,7 @@ def make_idle(loader: DataLoader) -> DataLoader:
             batch_size=loader.batch_size,
             drop_last=loader.drop_last,
         )
-    return DataLoader(
-        _NoData(loader.dataset), collate_fn=_give_nothing, **own
-    )
+    return DataLoader(_NoData(loader.dataset), collate_fn=_give_nothing, **own)
 
 
 class _NoData(Dataset):

@@ -15,12 +15,12 @@ from mmengine.registry import MODEL_WRAPPERS
 from torch import Tensor, nn
 
 from ...errors import SetupError
-from ...supervision import LocalModule, find_supervised_backbones
+from ...supervision import LocalModule
 from ..outside_autocast import outside_autocast
 from ..ranks_agree import check_same_model
 from .backbone_share import BackboneShare
 from .check_parallel import check_model_and_number, check_optim_wrapper
-from .followed_blocks import FollowedBlocks
+from .feedback import Feedback
 from .handover import Handover
 from .owners import (
     drop_foreign_state,
@@ -29,7 +29,7 @@ from .owners import (
     gather_state,
 )
 from .parallel_step import ModuleParallelStep
-from .pipe import Pipe, Report
+from .pipe import Pipe
 
 __all__ = ['ModuleParallel']
 
@@ -69,6 +69,10 @@ class ModuleParallel(nn.Module):
             gradients of each local module by itself, which one process
             does not do. Defaults to False: it is refused.
 
+    Attributes:
+        lag (int): Iterations that processes may be apart without one of
+            them waiting for another's answer.
+
     Raises:
         SetupError: If the number of processes is not that of local modules,
             or they have different models; in the first iteration, if
@@ -86,6 +90,7 @@ class ModuleParallel(nn.Module):
         super().__init__()
         self.module = module
         self.rank, self.num_processes = dist.get_rank(), dist.get_world_size()
+        self.lag = 2 * self.num_processes
         self._queue_size, self._clips_each = queue_size, clip_each_module
         check_same_model(module)
         self._groups = [
@@ -93,11 +98,9 @@ class ModuleParallel(nn.Module):
         ]
         self._share: Optional[BackboneShare] = None
         self._owners: dict[str, int] = {}
-        self._followed: Optional[FollowedBlocks] = None
+        self._feedback: Any = None
         self._pipe: Optional[Pipe] = None
         self._data: Any = None
-        # of the local modules behind this one
-        self._losses: dict[str, Any] = {}
         self._is_gathered = True
         # else modules would draw the same numbers in all processes
         torch.manual_seed(torch.initial_seed() + self.rank)
@@ -144,7 +147,7 @@ class ModuleParallel(nn.Module):
             drop_foreign_state(
                 optim_wrapper.optimizer, self.module, self._owners
             )
-        return self._report(optim_wrapper, log_vars)
+        return self._feedback.exchange(optim_wrapper, log_vars)
 
     def val_step(self, data: Any) -> list:
         """Predict as the model does."""
@@ -171,7 +174,7 @@ class ModuleParallel(nn.Module):
             *others (nn.Module): Models with the same state that go the same
                 way, e.g. an average of the model.
         """
-        for model in (() if self._is_gathered else (self.module, *others)):
+        for model in () if self._is_gathered else (self.module, *others):
             gather_state(model, self._owners, self._groups[2])
         self._is_gathered = True
 
@@ -215,18 +218,21 @@ class ModuleParallel(nn.Module):
                 '`train_dataloader` should be read by process 0 alone for '
                 f'ModuleParallel, but got a batch of {type(data).__name__} '
                 f"in process {self.rank}. Set runner_type='ModuleParallel"
-                "Runner' and leave model_wrapper_cfg without a type."
+                "Runner', which makes it so."
             )
 
     def _find_share(
         self, backbone: nn.Module, inputs: Tensor
     ) -> BackboneShare:
         if self._share is None:
+            assert self._pipe is not None
             with outside_autocast(inputs.device.type):
                 self._share = BackboneShare(backbone, self.rank, inputs)
             in_backbone = self._share.owners
             self._owners = find_owners(self.module, in_backbone)
-            self._followed = FollowedBlocks(backbone, in_backbone)
+            self._feedback = Feedback(
+                self._pipe, backbone, self.rank, in_backbone
+            )
         return self._share
 
     def _hand_over(self, handover: Handover) -> None:
@@ -237,34 +243,4 @@ class ModuleParallel(nn.Module):
     def _before_follow(
         self, backbone: nn.Module, local_module: LocalModule
     ) -> None:
-        assert self._followed is not None
-        while self._followed.needs_version(self.rank):
-            self._take_reports(waits=True)
-        self._followed.take_version(self.rank)
-
-    def _take_reports(self, waits: bool = False) -> None:
-        assert self._pipe is not None and self._followed is not None
-        for report in self._pipe.find_reports(waits):
-            self._losses.update(report.losses)
-            self._followed.keep_version(report.version)
-
-    def _report(
-        self, wrapper: OptimWrapper, log_vars: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Tell the process before, and return what the log needs."""
-        assert self._pipe is not None and self._followed is not None
-        self._take_reports()
-        own: dict[str, Any] = {}
-        if self.rank < self.num_processes - 1:
-            (backbone,) = find_supervised_backbones(self.module)
-            name = backbone.local_supervision.local_modules[self.rank].name
-            for key, buffer in wrapper.message_hub.log_scalars.items():
-                if key.startswith(f'train/{name}.'):
-                    own[key.removeprefix('train/')] = buffer.current()
-        else:
-            self._losses.update(log_vars)
-        version: dict[str, Tensor] = {}
-        if wrapper.should_update():
-            version = self._followed.find_versions(self.rank)
-        self._pipe.report(Report({**own, **self._losses}, version))
-        return dict(self._losses)
+        self._feedback.before_follow(backbone, local_module)

@@ -4,8 +4,8 @@ from typing import Any, Optional
 
 from mmengine.device import get_device
 from mmengine.dist import get_rank, is_distributed
-from mmengine.runner import BaseLoop, Runner
 from mmengine.registry import RUNNERS
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from ...errors import SetupError
@@ -27,8 +27,9 @@ class ModuleParallelRunner(Runner):
     those of one process, and so is the log. For a validation each process
     gets all parameters, and takes its part of the images, as hosts do.
 
-    ``model_wrapper_cfg`` holds arguments of :class:`ModuleParallel`, without
-    a ``type``. In a single process, or for a test, it is mmengine's Runner.
+    ``model_wrapper_cfg=dict(type='ModuleParallel', ...)`` holds arguments of
+    :class:`ModuleParallel`; one of another type is left out. In a single
+    process it is mmengine's Runner.
 
     Args:
         *args: Arguments of mmengine's Runner.
@@ -47,12 +48,13 @@ class ModuleParallelRunner(Runner):
             return super().wrap_model(model_wrapper_cfg, model)
         replace_sync_norms(model)  # each norm gets whole batches
         arguments = dict(model_wrapper_cfg or {})
-        if arguments.pop('type', 'ModuleParallel') != 'ModuleParallel':
-            raise SetupError(
-                '`model_wrapper_cfg` should have no type for '
-                f'ModuleParallelRunner, but got {model_wrapper_cfg!r}. Leave '
-                'it out, or leave runner_type out.'
+        kind = arguments.pop('type', ModuleParallel)
+        if kind not in (ModuleParallel, ModuleParallel.__name__):
+            self.logger.info(
+                f'The model_wrapper_cfg of {kind} is left out, since each '
+                'process trains one local module.'
             )
+            arguments = {}
         return ModuleParallel(model.to(get_device()), **arguments)
 
     def build_train_loop(self, loop: Any) -> BaseLoop:
@@ -102,6 +104,7 @@ class ModuleParallelRunner(Runner):
         model.gather(*(a.module for a in averages if a is not None))
         with model.optimizer_gathered(self.optim_wrapper):
             super().save_checkpoint(*args, **kwargs)
+        return None
 
     def train(self) -> nn.Module:
         """Train; all processes end with the whole model."""

@@ -1,4 +1,4 @@
-"""The parameters, buffers and optimizer state that each process has trained."""
+"""Parameters, buffers and optimizer state, by who has trained them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,9 +44,7 @@ def find_owners(
     if hasattr(backbone, 'context_supply'):
         encoders = backbone.context_supply.encoders
         parts.update({names[e]: k + 1 for k, e in enumerate(encoders)})
-    parts.update(
-        {f'{prefix}{name}': k for name, k in in_backbone.items()}
-    )
+    parts.update({f'{prefix}{name}': k for name, k in in_backbone.items()})
     owners = {}
     for key in model.state_dict():
         name = key

@@ -46,9 +46,7 @@ def pack(message: Any) -> Packet:
     sizes = {False: 0, True: 0}
     metas, parts = [], []
     for tensor in pickler.tensors:
-        order = sorted(
-            range(tensor.dim()), key=tensor.stride, reverse=True
-        )
+        order = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
         flat = tensor.permute(order).contiguous().reshape(-1)
         flat = flat.view(torch.uint8)
         start = sizes[tensor.is_cuda]

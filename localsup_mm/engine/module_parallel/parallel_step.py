@@ -103,9 +103,9 @@ class ModuleParallelStep(LocalStep):
         """Begin or end the local module; pass over the other boundaries."""
         if k == self.k - 1 and self._received is not None:
             self.feats = self._received.feats
-            context = getattr(self.begun[supervision], 'context_supply', None)
+            backbone = self.begun[supervision]
             for i, source in self._received.sources.items():
-                context.keep_input(i, source)
+                backbone.context_supply.keep_input(i, source)
             return self._hand_on(supervision, k, h)
         if k == self.k:
             return self._end_module(supervision, h)
@@ -182,7 +182,9 @@ class ModuleParallelStep(LocalStep):
     ) -> Optional[Any]:
         """Put in what earlier processes computed, or hand on what is there."""
         leaves, spec = tree_flatten(outputs)
-        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+        places = [
+            i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)
+        ]
         if self._handover is None:
             for i, output in self._outputs.items():
                 leaves[places[i]] = output

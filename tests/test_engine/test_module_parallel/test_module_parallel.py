@@ -65,9 +65,7 @@ def check_all(rank, names):
     check_case(rank, 'toy', accumulative_counts=3)
     check_case(rank, 'toy', step_each_module=True)
     check_case(rank, 'toy_r1e', cls=LocalAmpOptimWrapper)
-    check_case(
-        rank, 'resnet_v1c_dilated_momentum', accumulative_counts=2
-    )
+    check_case(rank, 'resnet_v1c_dilated_momentum', accumulative_counts=2)
 
 
 def test_three_processes():

@@ -58,7 +58,7 @@ def train(work_dir, runner=ModuleParallelRunner, **settings):
         runner=runner,
         max_iters=settings.pop('max_iters', ITERS),
         val_dataloader=loader,
-        val_cfg=dict(),
+        val_cfg={},
         val_evaluator=dict(type='MeanScore'),
         param_scheduler=dict(
             type='LinearLR', start_factor=0.1, end=4, by_epoch=False
