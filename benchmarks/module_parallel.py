@@ -82,7 +82,6 @@ def plan(cfg, args):
 def build(cfg, boundaries, size):
     torch.manual_seed(0)
     model = build_host_model(cfg, is_local=False)
-    model.init_weights()
     supervise_locally(
         model.backbone,
         expand_local_modules(

@@ -21,7 +21,7 @@ def run_two_processes(function: Callable, *args: Any) -> None:
 
 def run_processes(number: int, function: Callable, *args: Any) -> None:
     """Call ``function(rank, *args)`` in each of so many processes."""
-    _start_server()
+    start_server()
     mp.start_processes(
         _run,
         args=(find_port(), number, function, args),
@@ -30,7 +30,7 @@ def run_processes(number: int, function: Callable, *args: Any) -> None:
     )
 
 
-def _start_server() -> None:
+def start_server() -> None:
     """Start what they are forked from, where it finds its imports."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['cases'])

@@ -4,7 +4,16 @@ import copy
 
 import torch
 from asserts import assert_equal
-from cases import CASES, CONTEXT_CASES, build_model
+from cases import (
+    CASES,
+    CONTEXT_CASES,
+    ToyBackbone,
+    ToyModel,
+    build_model,
+    make_batch,
+)
+from mmengine.registry import MODELS
+from torch import nn
 from two_processes import run_processes
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
@@ -13,9 +22,27 @@ from localsup_mm.engine import ModuleParallel
 EVERY = {**CASES, **CONTEXT_CASES}
 STEPS = 4
 # without anything that is drawn at random in the forward pass
-for name in ('swin_features', 'mask_rcnn_swin'):
-    backbone = dict(EVERY[name].backbone, drop_path_rate=0.0)
-    EVERY[name] = EVERY[name]._replace(backbone=backbone)
+EVERY['swin_features'] = EVERY['swin_features']._replace(
+    backbone=dict(CASES['swin'].backbone, drop_path_rate=0.0)
+)
+
+
+@MODELS.register_module()
+class BrightnessBackbone(ToyBackbone):
+    """The image leads around its boundaries, without a gradient."""
+
+    def forward(self, x):
+        x1, x2, x3 = super().forward(x)
+        return x1, x2, x3 * self.pool(x).mean(1, keepdim=True)
+
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+
+EVERY['brightness'] = CASES['toy']._replace(
+    backbone=dict(type='BrightnessBackbone')
+)
 
 
 def make_batches(number=STEPS):
@@ -37,7 +64,11 @@ def wrap(model, cls=LocalOptimWrapper, **kwargs):
 def train(model, rank, **kwargs):
     wrapper = wrap(model, **kwargs)
     wrapper.initialize_count_status(model, 0, STEPS)
+    bare = getattr(model, 'module', model)
+    is_toy = isinstance(bare, ToyModel)
     for batch in make_batches():
+        if not is_toy:
+            batch = dict(zip(('inputs', 'data_samples'), make_batch(bare)))
         model.train_step(batch if rank == 0 else None, wrapper)
     return wrapper
 
@@ -59,9 +90,7 @@ def check_case(rank, name, **kwargs):
 
 def check_all(rank, names):
     for name in names:
-        print(name, flush=True)
         check_case(rank, name)
-    print('more', flush=True)
     check_case(rank, 'toy', accumulative_counts=3)
     check_case(rank, 'toy', step_each_module=True)
     check_case(rank, 'toy_r1e', cls=LocalAmpOptimWrapper)
@@ -82,5 +111,7 @@ def test_three_processes():
             'swin_features',
             'vit_dense',
             'densenet',
+            'retinanet',
+            'brightness',
         ],
     )
