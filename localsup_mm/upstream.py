@@ -19,7 +19,6 @@ from typing import Any, Optional
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.dist import utils as dist_utils
 from mmengine.model import BaseModule
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
@@ -60,7 +59,6 @@ __all__ = [
     'HostBatches',
     'ParamScheduler',
     'TorchDispatchMode',
-    'as_one_process',
     'copy_layer_versions',
     'detach_alias',
     'dispatch_modes_disabled',
@@ -103,23 +101,6 @@ ATTENTION_ON_CPU = {
         _aten._scaled_dot_product_flash_attention_backward
     ),
 }
-
-
-@contextmanager
-def as_one_process() -> Iterator[None]:
-    """Let mmengine take this process for the only one.
-
-    Samplers that are built meanwhile draw all data.
-
-    Yields:
-        None: While it does so.
-    """
-    is_distributed = dist_utils.is_distributed
-    dist_utils.is_distributed = lambda: False
-    try:
-        yield
-    finally:
-        dist_utils.is_distributed = is_distributed
 
 
 @contextmanager

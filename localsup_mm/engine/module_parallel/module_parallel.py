@@ -18,6 +18,7 @@ from ...errors import SetupError
 from ...supervision import LocalModule
 from ..outside_autocast import outside_autocast
 from ..ranks_agree import check_same_model
+from .as_one_process import as_one_process
 from .backbone_share import BackboneShare
 from .check_parallel import check_model_and_number, check_optim_wrapper
 from .feedback import Feedback
@@ -134,7 +135,7 @@ class ModuleParallel(nn.Module):
             hand_over=self._hand_over,
             before_follow=self._before_follow,
         )
-        with optim_wrapper.optim_context(self):
+        with as_one_process(), optim_wrapper.optim_context(self):
             if received is None:
                 self._data = self.module.data_preprocessor(data, True)
             else:

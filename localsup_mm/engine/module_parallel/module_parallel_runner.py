@@ -9,8 +9,8 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from ...errors import SetupError
-from ...upstream import as_one_process
 from ..norms_on_cpus import replace_sync_norms
+from .as_one_process import as_one_process
 from .idle_loader import make_idle
 from .module_parallel import ModuleParallel
 
