@@ -130,11 +130,15 @@ def test_training_is_that_of_one_process(tmp_path, name):
 
 
 def test_a_resumed_training_is_exact(tmp_path):
+    """In as many processes, and in one."""
     alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'
     settings = LOOPS['iterations']
     train_alone(alone, **settings)
     run_processes(K, train_in_parallel, str(parallel), dict(max_iters=3))
-    run_processes(
-        K, train_in_parallel, str(parallel), dict(settings, resume=True)
+    resumed = dict(
+        settings, load_from=str(parallel / 'iter_3.pth'), resume=True
     )
+    train_alone(tmp_path / 'again', **resumed)
+    assert_same(read(tmp_path / 'again', ITERS), read(alone, ITERS))
+    run_processes(K, train_in_parallel, str(parallel), resumed)
     assert_same(read(parallel, ITERS), read(alone, ITERS))
