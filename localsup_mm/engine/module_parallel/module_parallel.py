@@ -175,7 +175,8 @@ class ModuleParallel(nn.Module):
             *others (nn.Module): Models with the same state that go the same
                 way, e.g. an average of the model.
         """
-        for model in () if self._is_gathered else (self.module, *others):
+        models = others if self._is_gathered else (self.module, *others)
+        for model in models:
             gather_state(model, self._owners, self._groups[2])
         self._is_gathered = True
 

@@ -11,6 +11,7 @@ from torch import nn
 from ...errors import SetupError
 from ..norms_on_cpus import replace_sync_norms
 from .as_one_process import as_one_process
+from .check_parallel import check_model_and_number
 from .idle_loader import make_idle
 from .module_parallel import ModuleParallel
 
@@ -67,10 +68,12 @@ class ModuleParallelRunner(Runner):
             BaseLoop: The loop.
 
         Raises:
-            SetupError: If a sampler that is built already draws a part only.
+            SetupError: If there are more or fewer processes than local
+                modules, or a built sampler draws a part only.
         """
         if not isinstance(self.model, ModuleParallel):
             return super().build_train_loop(loop)
+        check_model_and_number(self.model.module, self.world_size)
         with as_one_process():
             built: Any = super().build_train_loop(loop)
         if getattr(built.dataloader.sampler, 'world_size', 1) != 1:
