@@ -68,6 +68,7 @@ __all__ = [
     'find_config_dict',
     'find_storage_key',
     'find_version',
+    'hooks_removed',
     'initialized_by_a_parent',
     'inner_count_kept',
     'is_in_backward',
@@ -100,6 +101,37 @@ ATTENTION_ON_CPU = {
         _aten._scaled_dot_product_flash_attention_backward
     ),
 }
+
+
+@contextmanager
+def hooks_removed(module: nn.Module) -> Iterator[None]:
+    """Let a module and all in it run without hooks.
+
+    Args:
+        module (nn.Module): The module.
+
+    Yields:
+        None: While it has none.
+    """
+    names = [
+        '_forward_hooks',
+        '_forward_hooks_always_called',
+        '_forward_hooks_with_kwargs',
+        '_forward_pre_hooks',
+        '_forward_pre_hooks_with_kwargs',
+    ]
+    kept = [
+        (child, name, getattr(child, name))
+        for child in module.modules()
+        for name in names
+    ]
+    try:
+        for child, name, _ in kept:
+            setattr(child, name, OrderedDict())
+        yield
+    finally:
+        for child, name, hooks in kept:
+            setattr(child, name, hooks)
 
 
 def copy_layer_versions(

@@ -27,6 +27,7 @@ def make_runner(
     loop=None,
     runner=Runner,
     optim_wrapper=None,
+    model_type='ToyModelOfKnownWidth',
     **kwargs,
 ):
     case = CASES['toy']
@@ -36,7 +37,7 @@ def make_runner(
     ]
     return runner(
         model=dict(
-            type='ToyModelOfKnownWidth',
+            type=model_type,
             backbone=dict(
                 type='LocalBackbone',
                 backbone=case.backbone,

@@ -7,6 +7,7 @@ those of the config, or cheap ones for the host's task where it has none.
 example:
   localsup plan localsup_mm::e2e/deeplabv3_r101_cityscapes.py \\
       --memory-budget 3GiB
+  localsup plan localsup_mm::e2e/resnet32_cifar10.py -k 4 --balance time
 """
 
 import argparse
@@ -15,7 +16,7 @@ import time
 from mmengine.registry import DefaultScope
 
 from ..hosts import read_training
-from ..planning import find_aux_nets, make_planner
+from ..planning import find_aux_nets, make_planner, plan_balanced
 from .arguments import add_shared
 from .planning_arguments import (
     add_planning_arguments,
@@ -39,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     goal.add_argument(
         '--boundaries', nargs='+', metavar='NAME', help='the cost of these'
     )
+    parser.add_argument(
+        '--balance',
+        choices=['memory', 'time'],
+        default='memory',
+        help='what local modules share evenly: memory, or the time of an '
+        'iteration, for a process each (with -k; %(default)s)',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -48,6 +56,11 @@ def run(args: argparse.Namespace) -> None:
         args (argparse.Namespace): The command line.
     """
     check_memory_budget(args)
+    if args.balance == 'time' and args.num_local_modules is None:
+        raise ValueError(
+            '`--balance time` should go with --num-local-modules, the number '
+            'of processes, but got none. Add -k K.'
+        )
     with showing_progress():
         _plan(args)
 
@@ -69,6 +82,8 @@ def _plan(args: argparse.Namespace) -> None:
         )
         if args.boundaries is not None:
             plan = planner.evaluate(args.boundaries)
+        elif args.balance == 'time':
+            plan = plan_balanced(planner, args.num_local_modules)
         else:
             plan = planner.plan(args.num_local_modules, args.memory_budget)
     print(f'planned in {time.perf_counter() - start:.0f} s')

@@ -29,6 +29,7 @@ from .hooks import (
 from .local_backward import LocalBackwardMixin
 from .loops import AsynchronousTrainLoop, SingleModuleStep
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
+from .module_parallel import ModuleParallel, ModuleParallelRunner
 from .optim_wrapper import (
     AMP_FORMS,
     LOCAL_FORMS,
@@ -49,6 +50,8 @@ __all__ = [
     'LocalBackwardMixin',
     'LocalDistributedDataParallel',
     'LocalOptimWrapper',
+    'ModuleParallel',
+    'ModuleParallelRunner',
     'PeakMemoryHook',
     'RecomputeHook',
     'ReconstructionHook',

@@ -31,7 +31,13 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         module (nn.Module): The model.
         **kwargs: Further arguments of mmengine's wrapper. Buffers are not
             broadcast by default, as those of the Runner's are not.
+
+    Attributes:
+        allows_local_backward (bool): Whether a wrapper is made for backwards
+            within the forward pass.
     """
+
+    allows_local_backward = True
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
         check_same_model(module)

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..upstream import BatchNorm
 
-__all__ = ['sync_norms_allowed']
+__all__ = ['replace_sync_norms', 'sync_norms_allowed']
 
 
 class _NormOfProcess(BatchNorm):
@@ -40,7 +40,7 @@ def sync_norms_allowed() -> Iterator[None]:
     ) -> nn.Module:
         on_cpus = is_distributed() and not torch.cuda.is_available()
         if on_cpus:
-            number = _replace_sync_norms(model)
+            number = replace_sync_norms(model)
             # the Runner would make them of plain ones
             asked: Any = runner.cfg.pop('sync_bn', None)
             if number or asked:
@@ -60,8 +60,15 @@ def sync_norms_allowed() -> Iterator[None]:
         Runner.wrap_model = wrap_model  # type: ignore[method-assign]
 
 
-def _replace_sync_norms(model: nn.Module) -> int:
-    """Turn them into another class, so that hooks and references stay."""
+def replace_sync_norms(model: nn.Module) -> int:
+    """Turn SyncBN into batch norms, in place: hooks and references stay.
+
+    Args:
+        model (nn.Module): The model.
+
+    Returns:
+        int: How many there were.
+    """
     norms = [m for m in model.modules() if isinstance(m, nn.SyncBatchNorm)]
     for norm in norms:
         norm.__class__ = _NormOfProcess

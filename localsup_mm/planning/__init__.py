@@ -1,5 +1,6 @@
 """Planner of cuts, for a memory budget or a number of local modules."""
 
+from .balance import plan_balanced
 from .candidates import find_candidates
 from .find_aux_nets import find_aux_nets
 from .localize import check_end_to_end, localize
@@ -19,6 +20,7 @@ __all__ = [
     'find_candidates',
     'localize',
     'make_planner',
+    'plan_balanced',
     'resolve_auto',
     'write_config',
 ]

@@ -63,6 +63,8 @@ class ContextSupply(BaseModule):
         sources (dict): Inputs of local modules, by index, that encoders may
             still ask for, and their versions; that of local module 0 is the
             image. Empty but for the time of a forward pass.
+        only (int, optional): The one boundary at which encoders run; None,
+            as it is at first, lets all of them run.
 
     Raises:
         ValueError: If the mode is unknown; in the forward pass, if features
@@ -118,6 +120,7 @@ class ContextSupply(BaseModule):
                 )
             self.encoders.append(own)
         self.sources: dict[int, tuple[Tensor, Optional[int]]] = {}
+        self.only: Optional[int] = None
         # Behind the hooks of LocalSupervision, which hand on h.detach().
         backbone.register_forward_pre_hook(self._at_start, with_kwargs=True)
         for k, boundary in enumerate(self.boundaries):
@@ -143,13 +146,13 @@ class ContextSupply(BaseModule):
         self, backbone: nn.Module, args: tuple, kwargs: dict
     ) -> None:
         self.sources = {}
-        self._keep(0, find_image(args, kwargs))
+        self.keep_input(0, find_image(args, kwargs))
 
     def _at_boundary(
         self, k: int, module: nn.Module, args: tuple, h: Tensor
     ) -> Optional[Tensor]:
         encoders = self.encoders[k]
-        if not encoders:
+        if not encoders or self.only not in (None, k):
             return None
         if not self.sources:
             raise RuntimeError(
@@ -158,7 +161,7 @@ class ContextSupply(BaseModule):
                 'it. Let recompute, or activation_checkpointing, name parts '
                 'of local modules only, or set with_cp=True of the backbone.'
             )
-        image = self._take(0)
+        image = self.find_input(0)
         boundary = self.boundaries[k]
         size = self._find_size(k, h, image)
         context = reduce(
@@ -175,25 +178,26 @@ class ContextSupply(BaseModule):
         if k + 1 == len(self.boundaries):
             self.sources = {}
         elif self.num_sources:
-            self._keep(k + 1, u)
+            self.keep_input(k + 1, u)
             if k + 1 > self.num_sources:
                 del self.sources[k + 1 - self.num_sources]
         return u
 
     def _source(self, k: int, name: str) -> Tensor:
         local_module = k + 1 - int(name.removeprefix('r'))
-        source = self._take(local_module)
+        source = self.find_input(local_module)
         if local_module == 0:
             return source
         return self.boundaries[local_module - 1].to_feature_map(
-            source, self._take(0)
+            source, self.find_input(0)
         )
 
-    def _keep(self, local_module: int, tensor: Tensor) -> None:
+    def keep_input(self, local_module: int, tensor: Tensor) -> None:
+        """Keep the input of a local module for encoders behind it."""
         tensor = tensor.detach()
         self.sources[local_module] = tensor, find_version(tensor)
 
-    def _take(self, local_module: int) -> Tensor:
+    def find_input(self, local_module: int) -> Tensor:
         """Return the input of a local module, as it entered it.
 
         It is no copy, so an in-place operation that begins the local module

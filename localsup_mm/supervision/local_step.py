@@ -154,10 +154,21 @@ class LocalStep:
                 )
             loss = self.backward(local_module, losses)
         if self.is_last:
-            local_module.follow(self.begun[supervision])
+            self.follow(supervision, local_module)
         if self.steps_each_module:
             supervision.stepped.add(k)
         return loss
+
+    def follow(
+        self, supervision: LocalSupervision, local_module: LocalModule
+    ) -> None:
+        """Let aux nets follow the backbone.
+
+        Args:
+            supervision (LocalSupervision): That of the backbone that runs.
+            local_module (LocalModule): Whose aux nets they are.
+        """
+        local_module.follow(self.begun[supervision])
 
     def at_tap(
         self, supervision: LocalSupervision, tap: nn.Module, args: Any

@@ -3,7 +3,9 @@
 from .backbone_trace import BackboneTrace
 from .block import Block
 from .boundary import Boundary
+from .fake_run import faked
 from .input_shape import find_image_channels, find_input_shape
+from .local_stretches import LocalStretches
 from .partition import Partition
 from .trace import trace_backbone
 
@@ -11,7 +13,9 @@ __all__ = [
     'BackboneTrace',
     'Block',
     'Boundary',
+    'LocalStretches',
     'Partition',
+    'faked',
     'find_image_channels',
     'find_input_shape',
     'trace_backbone',

@@ -35,6 +35,8 @@ class BackboneTrace:
     Attributes:
         boundaries (dict[str, Boundary]): All cuts, by name.
         blocks (tuple[Block]): The blocks that follow one another.
+        graph, outputs, inputs_of, outputs_of: What both are found in; None
+            in the place of a node is a tensor without a graph.
     """
 
     def __init__(
@@ -48,29 +50,27 @@ class BackboneTrace:
     ) -> None:
         self.backbone_name = backbone_name
         self.input_shape = input_shape
-        image_shape = input_shape[1:]
-        self._calls = calls
+        self.calls = calls
         self._submodules = submodules
         nodes = [n for c in calls.values() for n in (*c.inputs, *c.outputs)]
-        self._graph = graph = AutogradGraph([*outputs, *nodes], parameters)
-        # None where an output or a tensor has no graph
-        self._outputs: list = [graph.find(node) for node in outputs]
-        self._inputs_of: dict[str, list] = {
+        self.graph = graph = AutogradGraph([*outputs, *nodes], parameters)
+        self.outputs: list = [graph.find(node) for node in outputs]
+        self.inputs_of: dict[str, list] = {
             name: [graph.find(n) for n in call.inputs if n is not None]
             for name, call in calls.items()
         }
-        self._outputs_of: dict[str, list] = {
+        self.outputs_of: dict[str, list] = {
             name: [graph.find(n) for n in call.outputs]
             for name, call in calls.items()
         }
         self.boundaries = {
-            name: Boundary.of_shape(name, call.shape, image_shape)
+            name: Boundary.of_shape(name, call.shape, input_shape[1:])
             for name, call in calls.items()
             if self._why_not(name) is None
         }
         self.blocks = BlockFinder(
-            graph, self._inputs_of, self._outputs_of, calls, submodules
-        ).find(self.boundaries, image_shape)
+            graph, self.inputs_of, self.outputs_of, calls, submodules
+        ).find(self.boundaries, input_shape[1:])
 
     def partition(self, names: Sequence[str]) -> Partition:
         """Cut the backbone after the named submodules.
@@ -89,28 +89,28 @@ class BackboneTrace:
             self._check_boundary(name)
         for first, second in itertools.pairwise(names):
             self._check_order(first, second)
-        nodes = [self._outputs_of[name][0] for name in names]
-        freed = self._graph.closure(nodes[-1]) if nodes else 0
+        nodes = [self.outputs_of[name][0] for name in names]
+        freed = self.graph.closure(nodes[-1]) if nodes else 0
         closed = tuple(
             i
-            for i, node in enumerate(self._outputs)
+            for i, node in enumerate(self.outputs)
             if nodes
             and node is not None
-            and not self._graph.closure(node) >> nodes[-1] & 1
+            and not self.graph.closure(node) >> nodes[-1] & 1
         )
         tapped = tuple(
-            i for i in closed if self._graph.trains_in(self._outputs[i], freed)
+            i for i in closed if self.graph.trains_in(self.outputs[i], freed)
         )
         taps = self._find_taps(names, tapped, freed)
         parameters, earlier = [], 0
         for node in nodes:
-            inside = self._graph.closure(node)
-            parameters.append(self._graph.parameters_in(inside & ~earlier))
+            inside = self.graph.closure(node)
+            parameters.append(self.graph.parameters_in(inside & ~earlier))
             earlier |= inside
         every = 0
-        for node in self._outputs:
-            every |= self._graph.closure(node) if node is not None else 0
-        parameters.append(self._graph.parameters_in(every & ~earlier))
+        for node in self.outputs:
+            every |= self.graph.closure(node) if node is not None else 0
+        parameters.append(self.graph.parameters_in(every & ~earlier))
         return Partition(
             tuple(self.boundaries[name] for name in names),
             closed,
@@ -123,16 +123,16 @@ class BackboneTrace:
 
     def count_blocks(self, name: str) -> int:
         """Count the blocks that are through at a boundary."""
-        node = self._outputs_of[name][0]
+        node = self.outputs_of[name][0]
         return sum(
-            self._graph.depends_on(node, self._outputs_of[block.name][0])
+            self.graph.depends_on(node, self.outputs_of[block.name][0])
             for block in self.blocks
         )
 
     def _why_not(self, name: str) -> Optional[str]:
         """Say why a submodule that ran cannot end a local module, if so."""
-        call = self._calls[name]
-        node = self._outputs_of[name][0] if call.outputs else None
+        call = self.calls[name]
+        node = self.outputs_of[name][0] if call.outputs else None
         if call.count > 1:
             return f'it runs {call.count} times in one forward pass'
         if not call.is_tensor:
@@ -151,15 +151,15 @@ class BackboneTrace:
                 'reshapes the image'
             )
         down, reached = 0, False
-        for output in self._outputs:
-            if output is not None and self._graph.closure(output) >> node & 1:
-                down |= self._graph.closure(output)
-                reached = output == self._outputs[-1] or reached
+        for output in self.outputs:
+            if output is not None and self.graph.closure(output) >> node & 1:
+                down |= self.graph.closure(output)
+                reached = output == self.outputs[-1] or reached
         if not reached:
             return 'the last output of the backbone does not depend on it'
-        up = self._graph.ancestors(node)
-        for other in iterate(down & ~self._graph.closure(node)):
-            if self._graph.parents(other) & up:
+        up = self.graph.ancestors(node)
+        for other in iterate(down & ~self.graph.closure(node)):
+            if self.graph.parents(other) & up:
                 return 'another path leads around it'
         if call.is_batch_norm:
             return (
@@ -187,13 +187,13 @@ class BackboneTrace:
                 f'`boundary` should name a submodule of {self.backbone_name},'
                 f' but got {name!r}. Closest: {self._closest(name)}.'
             )
-        if name not in self._calls:
+        if name not in self.calls:
             raise BoundaryError(
                 f'`boundary` should name a submodule that runs in the forward'
                 f' pass of {self.backbone_name}, but got {name!r}. Closest: '
                 f'{self._closest(name)}.'
             )
-        if not self._calls[name].is_tensor:
+        if not self.calls[name].is_tensor:
             inside = [b for b in self.boundaries if b.startswith(f'{name}.')]
             blocks = [b for b in inside if b[-1].isdigit()] or inside
             advice = (
@@ -212,9 +212,9 @@ class BackboneTrace:
         )
 
     def _check_order(self, first: str, second: str) -> None:
-        early = self._outputs_of[first][0]
-        late = self._outputs_of[second][0]
-        if late == early or not self._graph.depends_on(late, early):
+        early = self.outputs_of[first][0]
+        late = self.outputs_of[second][0]
+        if late == early or not self.graph.depends_on(late, early):
             raise BoundaryError(
                 '`boundary` should come after the one before it, but got '
                 f'{second!r} after {first!r}. List each boundary once, in '
@@ -232,10 +232,8 @@ class BackboneTrace:
     def _find_taps(
         self, names: Sequence[str], tapped: Sequence[int], freed: int
     ) -> tuple[str, ...]:
-        outputs = {i: self._outputs[i] for i in tapped}
-        finder = TapFinder(
-            self._graph, self._inputs_of, self._outputs_of, freed
-        )
+        outputs = {i: self.outputs[i] for i in tapped}
+        finder = TapFinder(self.graph, self.inputs_of, self.outputs_of, freed)
         taps = finder.find(names, outputs.values())
         for i, node in outputs.items():
             if not finder.is_separable(node, taps):

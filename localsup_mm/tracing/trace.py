@@ -5,12 +5,11 @@ from typing import Optional
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..errors import InputSizeError
-from ..hosts import adapted_compiled_ops, find_checkpointing_layers
-from ..upstream import BatchNorm, FakeTensorMode, tree_leaves
+from ..upstream import BatchNorm, tree_leaves
 from .backbone_trace import BackboneTrace
+from .fake_run import faked
 from .input_shape import find_input_shape
 from .module_call import TRACED_BATCH, ModuleCall
 
@@ -18,7 +17,9 @@ __all__ = ['trace_backbone']
 
 
 def trace_backbone(
-    backbone: nn.Module, input_size: Optional[Sequence[int]] = None
+    backbone: nn.Module,
+    input_size: Optional[Sequence[int]] = None,
+    frozen_too: bool = False,
 ) -> BackboneTrace:
     """Find where a backbone can be cut, without running it for real.
 
@@ -32,6 +33,9 @@ def trace_backbone(
         input_size (Sequence[int], optional): H and W of the image, in
             pixels, of a clip (T, H, W). Defaults to None: the backbone's own
             ``img_size`` where it has one, else 224 x 224, and 16 frames.
+        frozen_too (bool): Whether to follow also what needs no gradient:
+            the images and what frozen parameters make of them. Defaults to
+            False.
 
     Returns:
         BackboneTrace: Its cuts, and what each choice of cuts implies.
@@ -83,23 +87,9 @@ image_channels=3, frame_stride=None)
         call.count += calls.pop(name).count if name in calls else 0
         calls[name] = call
 
-    modes = {m: m.training for m in backbone.modules()}
-    # Reentrant checkpointing would hide its inside from the graph.
-    checkpointed = [
-        (module, flag)
-        for module, flag in find_checkpointing_layers(backbone)
-        if getattr(module, flag)
-    ]
     handles = []
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
     try:
-        backbone.train()
-        for module, flag in checkpointed:
-            setattr(module, flag, False)
         for name, module in backbone.named_modules():
-            if isinstance(module, BatchNorm):
-                # SyncBN refuses CPU tensors in training; the graph is alike.
-                module.training = False
             if name:
                 handles += [
                     module.register_forward_pre_hook(
@@ -107,16 +97,13 @@ image_channels=3, frame_stride=None)
                     ),
                     module.register_forward_hook(_bind(after, name)),
                 ]
-        state = {
-            name: fake.from_tensor(tensor if tensor.is_meta else tensor.cpu())
-            for name, tensor in [
-                *backbone.named_parameters(),
-                *backbone.named_buffers(),
-            ]
-        }
-        with torch.enable_grad(), adapted_compiled_ops(), fake:
+        with torch.enable_grad(), faked(backbone) as run:
             image = torch.empty(batch, *image_shape)
-            output = functional_call(backbone, state, (image,))
+            if frozen_too:
+                image = image.requires_grad_().clone()
+                for name, _ in backbone.named_parameters():
+                    run.state[name].requires_grad_()
+            output = run(image)
     except Exception as error:
         found = f'{type(error).__name__}: {error}'.rstrip('. ')
         raise InputSizeError(
@@ -128,12 +115,8 @@ image_channels=3, frame_stride=None)
     finally:
         for handle in handles:
             handle.remove()
-        for module, training in modes.items():
-            module.training = training
-        for module, flag in checkpointed:
-            setattr(module, flag, True)
     outputs = [t.grad_fn for t in tree_leaves(output) if isinstance(t, Tensor)]
-    parameters = {id(state[n]): n for n, _ in backbone.named_parameters()}
+    parameters = {id(run.state[n]): n for n, _ in backbone.named_parameters()}
     return BackboneTrace(
         type(backbone).__name__,
         (batch, *image_shape),

@@ -129,3 +129,16 @@ def test_progress_is_shown_on_stderr(capsys):
     assert re.fullmatch(r'\.\.\. end to end, with \d+ places to cut', steps[1])
     assert steps[-1] == '... a plan of 2 local modules'
     assert '... ' not in captured.out
+
+
+def test_balance_of_time():
+    words = ['plan', CONFIG, *SMALL, '--balance', 'time']
+    printed = run_localsup(*words, '-k', '2')
+    assert len(read_boundaries(printed)) == 1
+    found = re.search(r'have (\d+) %, (\d+) %: 2 proc.*most ([\d.]+)', printed)
+    shares = [int(found[1]), int(found[2])]
+    assert sum(shares) in (99, 100, 101)
+    assert 100 / max(shares) == pytest.approx(float(found[3]), rel=0.02)
+    assert max(shares) < 60
+    printed = run_localsup(*words, '--lowest', expect=1)
+    assert '`--balance time` should go with --num-local-modules' in printed

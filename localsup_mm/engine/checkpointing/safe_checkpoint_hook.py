@@ -141,7 +141,9 @@ class SafeCheckpointHook(CheckpointHook):
     ) -> None:
         """Save where it is time to, and stop where a signal asked to."""
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
-        number = self._stop.find(runner.iter)
+        # processes may be some iterations apart, and should stay so
+        lag = getattr(runner.model, 'lag', 0)
+        number = self._stop.find(runner.iter, lag)
         wrapper = runner.optim_wrapper
         # gradients that are being accumulated would be lost
         if number and (

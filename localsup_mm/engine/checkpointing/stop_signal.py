@@ -5,10 +5,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
+import torch.distributed as dist
+from mmengine.dist import get_comm_device, get_world_size
 from torch.utils.data import DataLoader
 
 from ...upstream import end_process
@@ -35,6 +36,7 @@ class StopSignal:
         self._number = 0  # of the signal that came to this process
         self._agreed = 0  # of the one that all processes know of
         self._time = 0.0
+        self._asked: Optional[_Question] = None
 
     def catch(self) -> None:
         """Catch the signals from now on."""
@@ -59,22 +61,30 @@ class StopSignal:
             signal.signal(number, signal.SIG_DFL)
         self._caught.clear()
 
-    def find(self, iteration: int) -> int:
+    def find(self, iteration: int, delay: int = 0) -> int:
         """Ask whether a signal came, with the same answer in all processes.
 
         Args:
             iteration (int): Number of the iteration, the same in all of them.
                 Several processes ask each other in one of ten.
+            delay (int): Iterations after which the answer is waited for, the
+                same in all of them. Defaults to 0: it is at once.
 
         Returns:
             int: The number of the signal, or 0.
         """
         if get_world_size() == 1:
             self._agreed = self._number
-        elif self._names and not self._agreed and iteration % _INTERVAL == 0:
-            number = torch.tensor(self._number)
-            all_reduce(number, 'max')
-            self._agreed = int(number)
+        elif self._names and not self._agreed:
+            if self._asked is None and iteration % _INTERVAL == 0:
+                number = torch.tensor(self._number, device=get_comm_device())
+                work = dist.all_reduce(
+                    number, dist.ReduceOp.MAX, async_op=True
+                )
+                self._asked = _Question(iteration, number, work)
+            if self._asked and iteration >= self._asked.iteration + delay:
+                self._asked.work.wait()
+                self._agreed, self._asked = int(self._asked.number), None
         return self._agreed
 
     def shield_workers(self, loader: DataLoader) -> None:
@@ -100,6 +110,14 @@ class StopSignal:
         elif time.monotonic() > self._time + _PATIENCE:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+
+class _Question(NamedTuple):
+    """What processes ask each other, and what waits for the answer."""
+
+    iteration: int
+    number: torch.Tensor
+    work: Any
 
 
 class _Shield:

@@ -6,7 +6,6 @@ from torch import nn
 
 from ...errors import SetupError
 from ...upstream import find_accumulative_counts
-from ..model_wrapper import LocalDistributedDataParallel
 
 __all__ = ['check_model_wrapper', 'check_settings']
 
@@ -57,9 +56,8 @@ def check_model_wrapper(model: nn.Module) -> None:
     Raises:
         TypeError: If its wrapper averages them at the end.
     """
-    if is_model_wrapper(model) and not isinstance(
-        model, LocalDistributedDataParallel
-    ):
+    allowed = getattr(model, 'allows_local_backward', False)
+    if is_model_wrapper(model) and not allowed:
         raise TypeError(
             '`model_wrapper_cfg` should be '
             "dict(type='LocalDistributedDataParallel') with step_each_module, "

@@ -15,7 +15,7 @@ from ...supervision import (
     find_supervised_backbones,
     local_parameters,
 )
-from ..model_wrapper import LocalDistributedDataParallel, unwrap_model
+from ..model_wrapper import unwrap_model
 from .batch_size import find_smallest_batch
 
 __all__ = [
@@ -45,7 +45,7 @@ def check_model(model: nn.Module) -> None:
             "the backbone, or set optim_wrapper=dict(type='OptimWrapper')."
         )
     is_safe = (
-        isinstance(model, LocalDistributedDataParallel)
+        getattr(model, 'allows_local_backward', False)
         or (
             isinstance(model, DistributedDataParallel)
             and model.find_unused_parameters

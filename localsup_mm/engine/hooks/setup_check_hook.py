@@ -52,10 +52,11 @@ class SetupCheckHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Look at the labels of the first batch."""
-        if self._is_first:
+        # some processes read no data
+        if self._is_first and data_batch is not None:
             model = unwrap_model(runner.model)
             check_labels(model, data_batch, runner.cfg.get('default_scope'))
-            self._is_first = False
+        self._is_first = False
 
     def after_train_iter(
         self,

@@ -1,14 +1,13 @@
 """A training iteration in which one local module alone learns."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
-from ...replaced_method import replaced_method
 from ...supervision import LocalStep, LocalSupervision
+from ..ended_forward import ForwardEnded, ending_forward
 
 __all__ = ['SingleModuleStep']
 
@@ -40,8 +39,7 @@ class SingleModuleStep(LocalStep):
     @contextmanager
     def attached(self, model: nn.Module) -> Iterator[None]:
         """Let the model return the loss with which its forward pass ends."""
-        forward = partial(_forward_to_loss, model.forward)
-        with self._frozen, replaced_method(model, 'forward', forward):
+        with self._frozen, ending_forward(model):
             yield
 
     def begin(self, backbone: nn.Module, inputs: Tensor) -> None:
@@ -65,7 +63,7 @@ class SingleModuleStep(LocalStep):
         self, supervision: LocalSupervision, k: int, h: Tensor
     ) -> NoReturn:
         """Train the local module and end the forward pass."""
-        raise _ForwardEnded(super().learn(supervision, k, h))
+        raise ForwardEnded(super().learn(supervision, k, h))
 
     def at_tap(
         self, supervision: LocalSupervision, tap: nn.Module, args: Any
@@ -77,23 +75,6 @@ class SingleModuleStep(LocalStep):
 
     def _freeze(self, modules: Iterable[nn.Module]) -> None:
         self._frozen.enter_context(_eval_mode(modules))
-
-
-class _ForwardEnded(Exception):
-    """The end of a forward pass at a boundary; caught around the model's."""
-
-    def __init__(self, loss: Tensor) -> None:
-        super().__init__(loss)
-        self.loss = loss
-
-
-def _forward_to_loss(forward: Callable, *args: Any, **kwargs: Any) -> Any:
-    try:
-        return forward(*args, **kwargs)
-    except _ForwardEnded as end:
-        # a leaf, which the host sums, scales and goes back from as from any
-        # loss; the gradients of the local module are there already
-        return dict(loss=end.loss.detach().requires_grad_())
 
 
 @contextmanager

@@ -1,0 +1,259 @@
+"""How much faster are K processes that train one local module each?
+
+    OMP_NUM_THREADS=1 python benchmarks/module_parallel.py measure
+    OMP_NUM_THREADS=1 python benchmarks/module_parallel.py simulate
+
+``measure`` trains a CIFAR ResNet with K = 2 on made-up images in three ways,
+in turns, with the same number of images in an iteration: one process, two
+processes of a local module each, and two processes of half the batch each.
+Each process has one thread. ``simulate`` times each local module in one
+process and counts the bytes that go from one to the next. Process k is done
+with batch i when it has done batch i - 1, the features of batch i have come,
+and its own time has passed; a network sends one message after the other. From
+that follows the time of an iteration of K processes.
+
+Boundaries are those of ``localsup plan --balance time``, or are given.
+"""
+
+import argparse
+import copy
+import json
+import os
+import statistics
+import time
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.registry import DefaultScope
+
+from localsup_mm import LocalOptimWrapper, LocalStep
+from localsup_mm.analysis import make_batch
+from localsup_mm.engine import (
+    LocalDistributedDataParallel,
+    ModuleParallel,
+    prepare_model,
+)
+from localsup_mm.engine.module_parallel.handover import Handover
+from localsup_mm.engine.module_parallel.packet import pack, unpack
+from localsup_mm.hosts import read_training
+from localsup_mm.planning import find_aux_nets, make_planner, plan_balanced
+from localsup_mm.simulation import build_host_model, read_workload
+from localsup_mm.supervision import expand_local_modules, supervise_locally
+
+WAYS = ('one process', 'module parallel', 'data parallel')
+NETWORKS = {'1 Gbit/s': 1e9 / 8, '10 Gbit/s': 1e10 / 8, '100 Gbit/s': 1e11 / 8}
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('what', choices=['measure', 'simulate'])
+    parser.add_argument(
+        '--config', default='configs/greedy/resnet32_k2_cifar10.py'
+    )
+    parser.add_argument('--boundaries', nargs='+', metavar='NAME')
+    parser.add_argument('--num-local-modules', '-k', type=int, nargs='+')
+    parser.add_argument('--batch', type=int, default=128)
+    parser.add_argument('--size', type=int, default=32)
+    parser.add_argument('--iterations', type=int, default=10)
+    parser.add_argument('--rounds', type=int, default=5)
+    args = parser.parse_args()
+    args.k = args.num_local_modules or (
+        [2] if args.what == 'measure' else [2, 4, 8, 16]
+    )
+    return args
+
+
+def plan(cfg, args):
+    """Boundaries by K."""
+    if args.boundaries:
+        return {len(args.boundaries) + 1: args.boundaries}
+    size = (args.size, args.size)
+    workload = read_workload(cfg, args.batch, size)
+    planner = make_planner(workload, find_aux_nets(cfg, size))
+    plans = {k: plan_balanced(planner, k) for k in args.k}
+    for found in plans.values():
+        print(f'{found.describe().splitlines()[-1]}', flush=True)
+    return {k: found.boundaries for k, found in plans.items()}
+
+
+def build(cfg, boundaries, size):
+    torch.manual_seed(0)
+    model = build_host_model(cfg, is_local=False)
+    supervise_locally(
+        model.backbone,
+        expand_local_modules(
+            boundaries=boundaries, **find_aux_nets(cfg, (size, size))
+        ),
+    )
+    return model.train()
+
+
+def wrap(model, **kwargs):
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    return LocalOptimWrapper(optimizer=optimizer, **kwargs)
+
+
+def measure(rank, args, cfg, boundaries):
+    torch.set_num_threads(1)
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT='29517')
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    torch.manual_seed(0)
+    batch = make_batch(cfg, args.batch, (args.size, args.size))
+    half = {key: value[rank::2] for key, value in batch.items()}
+    whole = build(cfg, boundaries, args.size)
+    models = dict(zip(WAYS, (whole, copy.deepcopy(whole), None)))
+    models[WAYS[1]] = ModuleParallel(models[WAYS[1]])
+    models[WAYS[2]] = LocalDistributedDataParallel(copy.deepcopy(whole))
+    batches = {
+        WAYS[0]: batch,
+        WAYS[1]: batch if rank == 0 else None,
+        WAYS[2]: half,
+    }
+    wrappers = {way: wrap(model) for way, model in models.items()}
+    seconds = {way: [] for way in WAYS}
+    for i in range(-1, args.rounds):
+        for way in WAYS if i % 2 == 0 else reversed(WAYS):
+            dist.barrier()
+            begin = time.perf_counter()
+            # the first round warms up
+            for _ in range(args.iterations if i >= 0 else 3):
+                if rank == 0 or way != WAYS[0]:
+                    models[way].train_step(batches[way], wrappers[way])
+            dist.barrier()
+            if i >= 0:
+                seconds[way].append(
+                    (time.perf_counter() - begin) / args.iterations
+                )
+            if rank == 0:
+                print(
+                    f'round {i}: {way} {time.perf_counter() - begin:.1f} s',
+                    flush=True,
+                )
+    models[WAYS[1]].eval()
+    if rank == 0:
+        found = models[WAYS[1]].module.state_dict()
+        expected = whole.state_dict()
+        report = dict(
+            boundaries=list(boundaries),
+            same_weights=all(found[n].equal(v) for n, v in expected.items()),
+            load=os.getloadavg()[0],
+            seconds={w: statistics.median(s) for w, s in seconds.items()},
+        )
+        for way in WAYS[1:]:
+            ratios = [a / b for a, b in zip(seconds[WAYS[0]], seconds[way])]
+            report[f'times as fast, {way}'] = quartiles(ratios)
+        print(json.dumps(report, indent=2))
+    models[WAYS[1]].close()
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def quartiles(values):
+    low, median, high = statistics.quantiles(values, n=4, method='inclusive')
+    return [round(low, 2), round(median, 2), round(high, 2)]
+
+
+class TimedStep(LocalStep):
+    """It notes when each local module ends, and what it hands over."""
+
+    def __init__(self, *args, times, sizes, data, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.times, self.sizes, self.handed = times, sizes, data
+
+    def at_boundary(self, supervision, k, h):
+        h = super().at_boundary(supervision, k, h)
+        # packing and unpacking are of the module, and counted there
+        packet = pack(Handover(h, data=self.handed))
+        self.sizes[k] = sum(part.numel() for part in vars(packet).values())
+        unpack(packet, 'cpu')
+        self.times.append(time.perf_counter())
+        return h
+
+
+def time_modules(args, cfg, boundaries):
+    """Seconds of each local module, and bytes between them; medians."""
+    torch.manual_seed(0)
+    batch = make_batch(cfg, args.batch, (args.size, args.size))
+    model = build(cfg, boundaries, args.size)
+    prepare_model(model)
+    # so that a local module's step counts with it
+    wrapper = wrap(model, step_each_module=True)
+    data, sizes = model.data_preprocessor(batch, True), {}
+    seconds, plain = [], []
+    for _ in range(args.rounds * 2):
+        wrapper.make_step = LocalStep
+        begin = time.perf_counter()
+        model.train_step(batch, wrapper)
+        plain.append(time.perf_counter() - begin)
+        times = [time.perf_counter()]
+        wrapper.make_step = partial(
+            TimedStep, times=times, sizes=sizes, data=data
+        )
+        model.train_step(batch, wrapper)
+        times.append(time.perf_counter())
+        seconds.append([end - start for start, end in pairwise(times)])
+    modules = [statistics.median(found) for found in zip(*seconds[1:])]
+    return statistics.median(plain[1:]), modules, [*sizes.values()]
+
+
+def find_period(seconds, transfers, number=400):
+    """Seconds of an iteration, once the pipe is full."""
+    done, arrived = [0.0] * len(seconds), [0.0] * len(transfers)
+    ends = []
+    for _ in range(number):
+        for k, own in enumerate(seconds):
+            start = max(done[k], arrived[k - 1] if k else 0.0)
+            done[k] = start + own
+            if k < len(transfers):
+                arrived[k] = max(arrived[k], done[k]) + transfers[k]
+        ends.append(done[-1])
+    return (ends[-1] - ends[number // 2 - 1]) / (number - number // 2)
+
+
+def simulate(args, cfg, plans):
+    torch.set_num_threads(1)
+    for k, boundaries in plans.items():
+        plain, seconds, sizes = time_modules(args, cfg, boundaries)
+        report = dict(
+            num_local_modules=k,
+            boundaries=list(boundaries),
+            milliseconds_of_one_process=round(1e3 * plain, 1),
+            milliseconds=[round(1e3 * s, 1) for s in seconds],
+            mib=[round(size / 2**20, 2) for size in sizes],
+            load=os.getloadavg()[0],
+        )
+        for network, rate in NETWORKS.items():
+            transfers = [size / rate for size in sizes]
+            ratio = plain / find_period(seconds, transfers)
+            report[f'times as fast, {network}'] = round(ratio, 2)
+        print(json.dumps(report), flush=True)
+
+
+def main():
+    args = parse_args()
+    cfg = read_training(args.config)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        plans = plan(cfg, args)
+        if args.what == 'simulate':
+            simulate(args, cfg, plans)
+        else:
+            for boundaries in plans.values():
+                mp.start_processes(
+                    scoped_measure,
+                    args=(args, boundaries),
+                    nprocs=2,
+                    start_method='spawn',
+                )
+
+
+def scoped_measure(rank, args, boundaries):
+    cfg = read_training(args.config)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        measure(rank, args, cfg, boundaries)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,144 @@
+"""A Runner of K processes leaves what one of a single process leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from asserts import assert_equal
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import METRICS, MODELS
+from mmengine.runner import Runner
+from toy_runner import Images, ToyModelOfKnownWidth, make_runner
+from two_processes import run_processes
+
+from localsup_mm.engine import ModuleParallelRunner
+
+K = 3
+ITERS = 6
+SCALARS = ('loss', 'local_0.loss_recon', 'local_1.loss_ce')
+
+
+@MODELS.register_module()
+class PredictingToy(ToyModelOfKnownWidth):
+    """It predicts by the mean of its last features."""
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode != 'predict':
+            return super().forward(inputs, data_samples, mode)
+        feats = super().forward(inputs)
+        return [dict(score=f.mean().item()) for f in feats[-1]]
+
+
+@METRICS.register_module()
+class MeanScore(BaseMetric):
+    """The mean of all images, which processes share."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [sample['score'] for sample in data_samples]
+
+    def compute_metrics(self, results):
+        assert len(results) == len(Images())
+        return dict(score=sum(results) / len(results))
+
+
+def train(work_dir, runner=ModuleParallelRunner, **settings):
+    settings.setdefault('optim_wrapper', {})
+    settings['optim_wrapper'].setdefault(
+        'optimizer', dict(type='SGD', lr=1e-6, momentum=0.9)
+    )
+    loader = dict(
+        batch_size=2,
+        dataset=Images(),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+    )
+    built = make_runner(
+        work_dir,
+        runner=runner,
+        max_iters=settings.pop('max_iters', ITERS),
+        val_dataloader=loader,
+        val_cfg={},
+        val_evaluator=dict(type='MeanScore'),
+        param_scheduler=dict(
+            type='LinearLR', start_factor=0.1, end=4, by_epoch=False
+        ),
+        model_type='PredictingToy',
+        **settings,
+    )
+    built.train()
+    return built
+
+
+def train_alone(work_dir, **settings):
+    return train(work_dir, Runner, **settings)
+
+
+def train_in_parallel(rank, work_dir, settings):
+    train(Path(work_dir), launcher='pytorch', **settings)
+
+
+def read(work_dir, iteration):
+    return torch.load(work_dir / f'iter_{iteration}.pth', weights_only=True)
+
+
+def read_log(work_dir):
+    (path,) = work_dir.glob('*/vis_data/scalars.json')
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def assert_same(found, expected):
+    """Two checkpoints but for times and random states."""
+    assert_equal(found['state_dict'], expected['state_dict'])
+    states = [c['optimizer']['state'] for c in (found, expected)]
+    assert states[0].keys() == states[1].keys()
+    for index, state in states[1].items():
+        assert_equal(states[0][index], state)
+    assert found['meta']['iter'] == expected['meta']['iter']
+    assert found['param_schedulers'] == expected['param_schedulers']
+
+
+LOOPS = {
+    'iterations': dict(
+        loop=dict(type='IterBasedTrainLoop', max_iters=ITERS, val_interval=3)
+    ),
+    'epochs': dict(
+        loop=dict(type='EpochBasedTrainLoop', max_epochs=2),
+        loader=dict(sampler=dict(type='DefaultSampler', shuffle=True)),
+        custom_hooks=[dict(type='EMAHook')],
+    ),
+}
+
+
+@pytest.mark.parametrize('name', LOOPS)
+def test_training_is_that_of_one_process(tmp_path, name):
+    alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'
+    train_alone(alone, **LOOPS[name])
+    run_processes(K, train_in_parallel, str(parallel), LOOPS[name])
+    for iteration in (2, ITERS):
+        assert_same(read(parallel, iteration), read(alone, iteration))
+        if name == 'epochs':
+            states = [
+                read(path, iteration)['ema_state_dict']
+                for path in (parallel, alone)
+            ]
+            assert_equal(*states)
+    logs = [read_log(path) for path in (parallel, alone)]
+    scores = [[r['score'] for r in log if 'score' in r] for log in logs]
+    assert scores[0] == pytest.approx(scores[1]) and len(scores[0]) == 2
+    assert set(SCALARS) <= logs[0][-1 if 'loss' in logs[0][-1] else -2].keys()
+
+
+def test_a_resumed_training_is_exact(tmp_path):
+    """In as many processes, and in one."""
+    alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'
+    settings = LOOPS['iterations']
+    train_alone(alone, **settings)
+    run_processes(K, train_in_parallel, str(parallel), dict(max_iters=3))
+    resumed = dict(
+        settings, load_from=str(parallel / 'iter_3.pth'), resume=True
+    )
+    train_alone(tmp_path / 'again', **resumed)
+    assert_same(read(tmp_path / 'again', ITERS), read(alone, ITERS))
+    run_processes(K, train_in_parallel, str(parallel), resumed)
+    assert_same(read(parallel, ITERS), read(alone, ITERS))
