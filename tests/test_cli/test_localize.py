@@ -167,14 +167,10 @@ def test_config_of_a_host(name, method, size, tmp_path):
 def test_written_config_is_trained_by_its_command(make_config, tmp_path):
     base = make_config('e2e/deeplabv3_r18_mini-cityscapes.py')
     out, work_dir = tmp_path / 'configs' / 'my.py', tmp_path / 'work'
-    # a cut costs nothing beside its aux nets, so that there is one
-    words = ['--lowest', '--size', '256x256', '--boundary-time', '0']
-    output = run_localsup('localize', base, *words, '-o', out)
-    assert 'planning for (2, 3, 256, 256)' in output
-    assert 'computed again' in output
-    cfg = Config.fromfile(out)
-    assert cfg.recompute
-    assert cfg.default_hooks.recompute.type == 'RecomputeHook'
+    output = run_localsup(
+        'localize', base, '--lowest', '--size', '64x64', '-o', out
+    )
+    assert 'planning for (2, 3, 64, 64)' in output
     assert re.search(r'peak memory .* % of end-to-end', output)
     assert f'wrote {out}' in output
     run_localsup(
@@ -183,6 +179,22 @@ def test_written_config_is_trained_by_its_command(make_config, tmp_path):
         'val_evaluator=None',
     )  # fmt: skip
     assert len(read_scalars(work_dir, 'local_0.loss_recon')) == 2
+
+
+def test_what_is_computed_again_is_written(make_config, tmp_path):
+    base = make_config('e2e/deeplabv3_r18_mini-cityscapes.py')
+    out, work_dir = tmp_path / 'my.py', tmp_path / 'work'
+    words = ['-k', '1', '--recompute', 'any', '--size', '256x256', '-o', out]
+    assert 'computed again' in run_localsup('localize', base, *words)
+    cfg = Config.fromfile(out)
+    assert cfg.recompute
+    assert cfg.default_hooks.recompute.type == 'RecomputeHook'
+    run_localsup(
+        'train', out, '--work-dir', work_dir, '--cfg-options',
+        'train_cfg.max_iters=2', 'val_cfg=None', 'val_dataloader=None',
+        'val_evaluator=None',
+    )  # fmt: skip
+    assert len(read_scalars(work_dir, 'loss')) == 2
 
 
 @pytest.mark.parametrize('is_auto', [False, True])

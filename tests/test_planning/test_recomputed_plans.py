@@ -60,15 +60,18 @@ def test_prediction_of_both_levers(
     assert plan.extra_time > 0
 
 
-def test_less_memory_than_cuts_alone(read_planner):
-    lowest = read_planner(DEEPLAB).plan()
-    cuts = read_planner(DEEPLAB, recompute='none').plan()
-    assert cuts.recompute == {}
-    assert lowest.peak_memory < cuts.peak_memory
-    assert lowest.recompute
-    text = lowest.describe()
+def test_recomputation_alone(read_planner):
+    plan = read_planner(DEEPLAB).plan(num_local_modules=1)
+    assert plan.boundaries == ()
+    assert plan.recompute
+    assert plan.peak_memory < plan.end_to_end
+    text = plan.describe()
+    assert text.startswith('1 local module: ')
     assert 'computed again' in text
     assert '% time, predicted' in text
+    nothing = read_planner(DEEPLAB, recompute='none').plan(1)
+    assert nothing.recompute == {}
+    assert nothing.peak_memory == plan.end_to_end
 
 
 def test_cheap_has_no_more_macs(read_planner):
