@@ -6,11 +6,13 @@
 ``measure`` trains a CIFAR ResNet with K = 2 on made-up images in three ways,
 in turns, with the same number of images in an iteration: one process, two
 processes of a local module each, and two processes of half the batch each.
-Each process has one thread. ``simulate`` times each local module in one
-process and counts the bytes that go from one to the next. Process k is done
-with batch i when it has done batch i - 1, the features of batch i have come,
-and its own time has passed; a network sends one message after the other. From
-that follows the time of an iteration of K processes.
+Each process has one thread. Besides wall-clock time it takes the CPU time of
+the busier process, with all its threads, which other programs on the machine
+change little. ``simulate`` times each local module in one process and counts
+the bytes that go from one to the next. Process k is done with batch i when it
+has done batch i - 1, the features of batch i have come, and its own time has
+passed; a network sends one message after the other. From that follows the
+time of an iteration of K processes.
 
 Boundaries are those of ``localsup plan --balance time``, or are given.
 """
@@ -114,22 +116,27 @@ def measure(rank, args, cfg, boundaries):
     }
     wrappers = {way: wrap(model) for way, model in models.items()}
     seconds = {way: [] for way in WAYS}
+    cpu_seconds = {way: [] for way in WAYS}
     for i in range(-1, args.rounds):
         for way in WAYS if i % 2 == 0 else reversed(WAYS):
             dist.barrier()
-            begin = time.perf_counter()
+            begin, cpu_begin = time.perf_counter(), time.process_time()
             # the first round warms up
             for _ in range(args.iterations if i >= 0 else 3):
                 if rank == 0 or way != WAYS[0]:
                     models[way].train_step(batches[way], wrappers[way])
             dist.barrier()
+            used: list = [None, None]
+            dist.all_gather_object(used, time.process_time() - cpu_begin)
             if i >= 0:
+                cpu_seconds[way].append(max(used) / args.iterations)
                 seconds[way].append(
                     (time.perf_counter() - begin) / args.iterations
                 )
             if rank == 0:
                 print(
-                    f'round {i}: {way} {time.perf_counter() - begin:.1f} s',
+                    f'round {i}: {way} {time.perf_counter() - begin:.1f} s, '
+                    f'CPU {used[0]:.1f} s and {used[1]:.1f} s',
                     flush=True,
                 )
     models[WAYS[1]].eval()
@@ -140,11 +147,14 @@ def measure(rank, args, cfg, boundaries):
             boundaries=list(boundaries),
             same_weights=all(found[n].equal(v) for n, v in expected.items()),
             load=os.getloadavg()[0],
-            seconds={w: statistics.median(s) for w, s in seconds.items()},
         )
-        for way in WAYS[1:]:
-            ratios = [a / b for a, b in zip(seconds[WAYS[0]], seconds[way])]
-            report[f'times as fast, {way}'] = quartiles(ratios)
+        for name, found in ('wall', seconds), ('CPU', cpu_seconds):
+            for way in WAYS:
+                median = statistics.median(found[way])
+                report[f'{name} seconds, {way}'] = round(median, 3)
+            for way in WAYS[1:]:
+                ratios = [a / b for a, b in zip(found[WAYS[0]], found[way])]
+                report[f'times as fast by {name}, {way}'] = quartiles(ratios)
         print(json.dumps(report, indent=2))
     models[WAYS[1]].close()
     dist.barrier()
