@@ -20,6 +20,7 @@ import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModule
+from mmengine.model.utils import _BatchNormXd as RevertedSyncNorm
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim import _ParamScheduler as ParamScheduler
 from mmengine.runner import loops
@@ -58,6 +59,7 @@ __all__ = [
     'FakeTensorMode',
     'HostBatches',
     'ParamScheduler',
+    'RevertedSyncNorm',
     'TorchDispatchMode',
     'copy_layer_versions',
     'detach_alias',

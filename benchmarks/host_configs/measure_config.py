@@ -6,8 +6,9 @@ prints a line of JSON. Nothing is trained and no weights are loaded.
 """
 
 import argparse
+import contextlib
+import io
 import json
-import sys
 import tempfile
 import time
 import traceback
@@ -57,6 +58,14 @@ def measure(name: str) -> dict[str, Any]:
         )
     record['seconds'] = round(time.process_time() - begin, 1)
     return record
+
+
+def measure_quietly(name: str) -> dict[str, Any]:
+    """Measure a config as :func:`measure` does, and print nothing."""
+    warnings.simplefilter('ignore')
+    MMLogger.get_current_instance().setLevel('ERROR')
+    with contextlib.redirect_stdout(io.StringIO()):
+        return measure(name)
 
 
 def _is_of_host(error: Exception) -> bool:
@@ -113,11 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
     args = parser.parse_args()
-    warnings.simplefilter('ignore')
-    MMLogger.get_current_instance().setLevel('ERROR')
-    record = measure(args.config)
-    sys.stdout.flush()
-    print(f'\n{json.dumps(record)}')
+    print(json.dumps(measure_quietly(args.config)))
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
 """Check, plan and localize the configs that hosts bring, without training.
 
 Configs that train the same network on batches of the same shape share a
-measurement, which runs in a process of its own. Each is a line of the file of
-records and is not repeated: the same command goes on where it stopped.
+measurement, which runs in a process of its own, forked from one that has
+imported the hosts. Each is a line of the file of records and is not repeated:
+the same command goes on where it stopped.
 
     python benchmarks/host_configs/sweep.py mmseg mmdet mmpretrain \
         --out docs/logs/hosts.jsonl.gz --page docs/hosts.md
@@ -13,23 +14,18 @@ The second one writes the page from the records that are there. With
 """
 
 import argparse
-import json
-import os
-import shlex
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from list_configs import Group, group_configs, list_names, name_paths
+from list_configs import Group, group_configs, list_names
+from measure_apart import measure_apart
 from records import append_record, read_records, write_records
 from write_page import make_page
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
@@ -87,13 +83,6 @@ def _read_arguments() -> argparse.Namespace:
         metavar='VERDICT',
         help='measure those with these verdicts once more',
     )
-    parser.add_argument(
-        '--prefix',
-        type=shlex.split,
-        default=[],
-        metavar='WORDS',
-        help="words before the command of each process, e.g. 'nice -n 9'",
-    )
     return parser.parse_args()
 
 
@@ -146,22 +135,7 @@ def _measure(group: Group, args: argparse.Namespace) -> dict[str, Any]:
     if group.verdict:
         verdict, _, message = group.verdict.partition(': ')
         return dict(verdict=verdict, message=message)
-    limit = f'ulimit -t {args.timeout}; exec "$@"'
-    words = [sys.executable, str(HERE / 'measure_config.py'), group.name]
-    path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
-    done = subprocess.run(
-        [*args.prefix, 'bash', '-c', limit, 'bash', *words],
-        env={**os.environ, 'PYTHONPATH': path},
-        capture_output=True,
-        text=True,
-    )
-    lines = done.stdout.strip().splitlines()
-    if done.returncode == 0 and lines:
-        return json.loads(lines[-1])
-    if done.returncode in (-9, -24, 137, 152):
-        return dict(verdict='fails', message='it took too long or too much')
-    error = done.stderr.strip().splitlines() or ['no output']
-    return dict(verdict='fails', message=name_paths(error[-1])[:500])
+    return measure_apart(group.name, args.timeout)
 
 
 if __name__ == '__main__':

@@ -158,8 +158,9 @@ class MMPretrain(Host):
             raise ValueError(
                 '`model` should learn from images and labels, where its step '
                 f'is simulated, but got {cls.__name__}, which learns without '
-                'labels. Set its local_modules yourself, each with a boundary '
-                'and a decoder; then it can be trained.'
+                'labels. One that compares views of an image can be trained: '
+                'set its local_modules yourself, each with a boundary and a '
+                'decoder. A backbone that takes masks has no boundary.'
             )
 
     def check_labels(

@@ -25,8 +25,8 @@ class FakeOptimWrapper(LocalOptimWrapper):
             False.
         after_module (Callable, optional): It is called, without arguments,
             when a local module but the last has learnt. Defaults to None.
-        backward_mode (Callable): It makes the context of each backward.
-            Defaults to one that changes nothing.
+        loss_mode (Callable): It makes the context in which losses are summed
+            and go back. Defaults to one that changes nothing.
     """
 
     def __init__(
@@ -34,22 +34,18 @@ class FakeOptimWrapper(LocalOptimWrapper):
         optimizer: Optimizer,
         step_each_module: bool = False,
         after_module: Optional[Callable[[], None]] = None,
-        backward_mode: Callable[[], AbstractContextManager] = nullcontext,
+        loss_mode: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
         super().__init__(optimizer, step_each_module=step_each_module)
         self._after_module = after_module
-        self._backward_mode = backward_mode
-
-    def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Run the host's backward in the mode of the losses."""
-        with self._backward_mode():
-            super().backward(loss, **kwargs)
+        self._loss_mode = loss_mode
 
     def local_backward(
         self, local_module: LocalModule, losses: dict, **kwargs: Any
     ) -> Tensor:
-        """Turn losses into gradients, and say so."""
-        loss = super().local_backward(local_module, losses, **kwargs)
+        """Turn losses into gradients in their mode, and say so."""
+        with self._loss_mode():
+            loss = super().local_backward(local_module, losses, **kwargs)
         if self._after_module is not None:
             self._after_module()
         return loss

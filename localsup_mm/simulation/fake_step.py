@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any, Optional
 
@@ -21,13 +20,13 @@ from ..upstream import (
     FakeTensorMode,
     unset_fake_temporarily,
 )
-from .clear_frames import clear_frames
 from .fake_optim_wrapper import FakeOptimWrapper
-from .reading_ones import reading_ones
+from .optimizer_with_state import make_optimizer_with_state
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
+from .shared_norms import shared_norms_allowed
 from .workload import Workload
 
-__all__ = ['FakeStep', 'depends_on_data', 'host_ops', 'make_batch']
+__all__ = ['FakeStep', 'host_ops', 'make_batch']
 
 
 class FakeStep:
@@ -76,7 +75,8 @@ class FakeStep:
     def _make_wrapper(
         self, after_module: Optional[Callable[[], None]]
     ) -> OptimWrapper:
-        optimizer = self._make_optimizer()
+        with nullcontext() if self._is_split else self.fake:
+            optimizer = make_optimizer_with_state(self.workload, self.model)
         if not find_supervised_backbones(self.model):
             return OptimWrapper(optimizer)
         return FakeOptimWrapper(
@@ -85,20 +85,6 @@ class FakeStep:
             after_module,
             unset_fake_temporarily if self._is_split else nullcontext,
         )
-
-    def _make_optimizer(self) -> Optimizer:
-        """Make an optimizer that has its state already."""
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        optimizer = self.workload.make_optimizer(parameters)
-        optimizer.step = reading_ones(  # type: ignore[method-assign]
-            optimizer.step
-        )
-        with nullcontext() if self._is_split else self.fake:
-            for parameter in parameters:
-                parameter.grad = torch.zeros_like(parameter)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=not self.workload.accumulates)
-        return optimizer
 
     def _copy(self) -> nn.Module:
         with FakeCopyMode(self.fake):
@@ -111,6 +97,11 @@ class FakeStep:
         for module in model.backbone.modules():
             if isinstance(module, LocalModule):
                 copy.deepcopy(module, memo)
+        # a backbone may refer to a head, as that of DDQ does
+        own = {id(tensor) for tensor in _list_tensors(model.backbone)}
+        for tensor in _list_tensors(model):
+            if id(tensor) not in own:
+                copy.deepcopy(tensor, memo)
         with FakeCopyMode(self.fake):
             copy.deepcopy(model.backbone, memo)
         return copy.deepcopy(model, memo)
@@ -120,6 +111,7 @@ class FakeStep:
         """Enter the modes that the iteration runs in."""
         with ExitStack() as stack:
             stack.enter_context(host_ops())
+            stack.enter_context(shared_norms_allowed(self.model))
             if self._is_split:
                 for owner, name, method in self._bridge_to_real():
                     stack.enter_context(replaced_method(owner, name, method))
@@ -215,24 +207,5 @@ def make_batch(workload: Workload, fake: FakeTensorMode) -> tuple[Tensor, Any]:
         return inputs, workload.make_data_samples(shape)
 
 
-def depends_on_data(workload: Workload) -> bool:
-    """Tell whether a loss reads values, which fake tensors do not have.
-
-    Args:
-        workload (Workload): The training that is tried; its
-            ``is_data_dependent`` should be False.
-
-    Returns:
-        bool: Whether neck and heads have to run on real tensors.
-    """
-    # an optimizer whose state takes no time
-    sgd = partial(torch.optim.SGD, lr=0.1)
-    step = FakeStep(replace(workload, make_optimizer=sgd))
-    try:
-        with step.running():
-            step.compute_loss()
-    except RuntimeError as error:
-        # torch has many for it; another one comes again on real tensors
-        clear_frames(error)
-        return True
-    return False
+def _list_tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]

@@ -18,7 +18,8 @@ from ..engine import LocalOptimWrapper
 from ..hosts import find_host
 from ..tracing import find_image_channels
 from .build_model import build_host_model
-from .fake_step import depends_on_data
+from .depends_on_data import depends_on_data
+from .shared_norms import note_shared_norms
 from .workload import Workload
 
 __all__ = ['read_workload']
@@ -71,6 +72,8 @@ def read_workload(
             f'`batch_size` should be at least 1, but got {batch_size}. Leave '
             'it out for that of the config.'
         )
+    if batch_size == 1:
+        note_shared_norms(model)
     if amp is None:
         amp = 'Amp' in str(wrapper.get('type'))
     if step_each_module is None:

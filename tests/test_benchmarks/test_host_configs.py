@@ -154,6 +154,16 @@ def test_what_a_host_does_not_train():
     assert "doesn't support training in distillation" in found['message']
 
 
+@pytest.mark.slow  # imports of all hosts
+def test_a_measurement_that_takes_too_long(write):
+    pytest.importorskip('resource')  # not on Windows
+    from measure_apart import measure_apart
+
+    found = measure_apart(write('a', SMALL), seconds=1)
+    assert found['verdict'] == 'fails'
+    assert found['message'] == 'it took longer than 1 s of the CPU'
+
+
 @pytest.mark.slow  # processes of their own
 def test_sweep_goes_on_where_it_stopped(write, tmp_path):
     configs = [write('a', SMALL), write('b', SMALL + "unknown = 'same'")]
@@ -164,7 +174,7 @@ def test_sweep_goes_on_where_it_stopped(write, tmp_path):
             + 'model = dict(decode_head=dict(channels=8, in_channels=8))',
         )
     )
-    words = ['--out', str(tmp_path / 'o.jsonl'), '--prefix', 'nice -n 1']
+    words = ['--out', str(tmp_path / 'o.jsonl')]
     sweep = 'benchmarks/host_configs/sweep.py'
     done = run_script(sweep, configs[0], *words)
     assert '1 networks, 1 to measure' in done

@@ -1,9 +1,11 @@
 """What a config trains, read without its data."""
 
+import logging
 import re
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from processes import ROOT
 
 from localsup_mm.hosts import read_training
@@ -89,11 +91,36 @@ def test_unknown_host(name):
         read_training(name)
 
 
-def test_one_image_behind_global_pooling():
+@pytest.fixture
+def warned():
+    """What is logged meanwhile."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
+
+
+def test_one_image_behind_global_pooling(warned):
+    """Refused of a plain batch norm, but not of one that processes share."""
+    cfg = load('e2e/deeplabv3_r18_camvid.py')
+    one, two = (
+        peak_memory(read_workload(cfg, batch_size=b, image_size=size))
+        for b, size in ((1, (512, 256)), (2, (256, 256)))
+    )
+    # as many pixels
+    assert one == pytest.approx(two, rel=0.01)
+    messages = [record.getMessage() for record in warned]
+    assert sum('that of one of several' in text for text in messages) == 1
+    for part in (cfg.model.backbone, cfg.model.decode_head):
+        part.norm_cfg = dict(type='BN')
+    cfg.model.auxiliary_head.norm_cfg = dict(type='BN')
     with pytest.raises(
         ValueError, match=r'`batch_size` should be at least 2.*got 1 '
     ):
-        read_workload(load('e2e/deeplabv3_r18_camvid.py'), batch_size=1)
+        read_workload(cfg, batch_size=1)
 
 
 def test_misspelt_config():
