@@ -7,6 +7,8 @@ from typing import Any, Optional
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
@@ -80,7 +82,7 @@ class _EnlargingLater(TorchFunctionMode):
         if func is F.interpolate and args and args[0].dim() == 4:
             enlarge = partial(func, **kwargs)
             if len(args) == 1 and len(args[0]) > 1 and args[0].requires_grad:
-                return _Enlarged(args[0], enlarge)
+                return _Enlarged.make_from(args[0], enlarge)
         return func(*args, **kwargs)
 
 
@@ -91,19 +93,20 @@ class _Enlarged(Tensor):
     enlarge: Callable[[Tensor], Tensor]
 
     @staticmethod
-    def __new__(
+    def __new__(cls, like: Tensor, num_images: int) -> '_Enlarged':
+        return Tensor._make_wrapper_subclass(
+            cls,
+            (num_images, *like.shape[1:]),
+            dtype=like.dtype,
+            device=like.device,
+        )
+
+    @classmethod
+    def make_from(
         cls, logits: Tensor, enlarge: Callable[[Tensor], Tensor]
     ) -> '_Enlarged':
-        # without a gradient, one image tells the shape
-        with torch.no_grad():
-            shape = enlarge(logits[:1]).shape
-        enlarged = Tensor._make_wrapper_subclass(
-            cls,
-            (len(logits), *shape[1:]),
-            dtype=logits.dtype,
-            device=logits.device,
-            requires_grad=True,
-        )
+        """Say how logits are enlarged, and do not do it yet."""
+        enlarged = _Enlarge.apply(logits, enlarge)
         enlarged.logits, enlarged.enlarge = logits, enlarge
         return enlarged
 
@@ -172,6 +175,28 @@ class _Enlarged(Tensor):
                 for of_image in zip(self.logits.split(1), labels.split(1))
             ]
         )
+
+
+class _Enlarge(Function):
+    """Lead a gradient back that an op of no torch function has."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, enlarge: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        ctx.save_for_backward(logits)
+        ctx.enlarge = enlarge
+        # one image tells shape and dtype
+        return _Enlarged(enlarge(logits[:1]), len(logits))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple:
+        (logits,) = ctx.saved_tensors
+        with torch.enable_grad():
+            logits = logits.detach().requires_grad_()
+            enlarged = ctx.enlarge(logits)
+        return *torch.autograd.grad(enlarged, logits, gradient), None
 
 
 def _is_of_pixels(

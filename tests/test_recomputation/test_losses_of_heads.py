@@ -147,7 +147,9 @@ class Head(nn.Module):
 
     def loss(self, h):
         x = self.conv(h).exp().sin()
-        return dict(loss=x.mean(), loss_2=x.square().mean(), note=x.detach())
+        return dict(
+            loss=x.mean(), loss_2=x.square().mean(), note=x.detach().mean()
+        )
 
     def features(self, h):
         x = self.conv(h)
@@ -184,7 +186,7 @@ def test_early_gradients_with_any_wrapper(cls, kwargs):
     found, peak = train(HEADS, cls, **kwargs)
     expected, peak_without = train([], cls, **kwargs)
     assert_equal(found.state_dict(), expected.state_dict())
-    assert peak < 0.75 * peak_without
+    assert peak < 0.8 * peak_without
 
 
 def test_early_gradients_are_scaled_before_float16_rounds():
@@ -263,13 +265,32 @@ class OpOfAnotherKind(torch.autograd.Function):
         return gradient * 2
 
 
-def test_what_cannot_be_by_image():
-    class Odd(Head):
+class OddHead(Head):
+    def loss(self, h):
+        x = nn.functional.interpolate(self.conv(h), scale_factor=2)
+        return OpOfAnotherKind.apply(x).square().mean() + x[:, :2].mean()
+
+
+def test_by_image_an_op_that_is_no_function_of_torch():
+    net = nn.ModuleDict(dict(head=OddHead()))
+    h = torch.rand(2, 8, 4, 4)
+    found = []
+    for recompute in ([], dict(by_image=['head.loss'])):
+        recompute_modules(net, recompute)
+        net.zero_grad()
+        net['head'].loss(h).backward()
+        found.append(gradients(net))
+    assert_equal(*found)
+
+
+def test_enlarged_logits_are_not_there():
+    class Blind(Head):
         def loss(self, h):
             x = nn.functional.interpolate(self.conv(h), scale_factor=2)
-            return OpOfAnotherKind.apply(x).mean()
+            with torch._C.DisableTorchFunctionSubclass():
+                return x.mean()
 
-    net = nn.ModuleDict(dict(head=Odd()))
+    net = nn.ModuleDict(dict(head=Blind()))
     recompute_modules(net, dict(by_image=['head.loss']))
-    with pytest.raises(SetupError, match='an op of another kind'):
+    with pytest.raises(SetupError, match=r'an op of another kind'):
         net['head'].loss(torch.rand(2, 8, 4, 4))
