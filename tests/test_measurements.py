@@ -119,6 +119,24 @@ def test_cost_of_each_method(network):
         ]
 
 
+def test_memory_against_depth():
+    log = json.loads((DOCS / 'logs/depth.json').read_text())
+    rows = read_table(f'depth, batch {log["batch"]}')
+    expected = {}
+    for depth, found in log['networks'].items():
+        peaks = [
+            f'{cost["peak_memory"] / 2**20:,.0f}' for cost in found.values()
+        ]
+        for i, cost in enumerate(found.values()):
+            if 'num_local_modules' in cost:
+                peaks[i] += (
+                    f' (K={cost["num_local_modules"]}, '
+                    f'{cost["extra_macs"]:+.0%})'
+                )
+        expected[f'ResNet-{depth}'] = peaks
+    assert rows == expected
+
+
 def test_losses_that_the_text_names():
     log = read_log('cifar10_cpu')
     softmax = log['infopro_resnet32_k16_softmax_cifar10']

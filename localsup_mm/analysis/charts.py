@@ -142,7 +142,10 @@ def draw_front(
 
 
 def draw_curves(
-    curves: dict[str, list[dict[int, float]]], ylabel: str, path: Path
+    curves: dict[str, list[dict[int, float]]],
+    ylabel: str,
+    path: Path,
+    xlabel: str = 'iterations',
 ) -> None:
     """Draw a metric over the trainings: the mean, and each run's points.
 
@@ -151,6 +154,7 @@ def draw_curves(
             a run maps the iteration of an evaluation to the metric.
         ylabel (str): The name of the metric.
         path (Path): The file of the picture.
+        xlabel (str): What the runs map to it. Defaults to 'iterations'.
 
     Raises:
         ImportError: If matplotlib is missing.
@@ -165,7 +169,7 @@ def draw_curves(
             axes.plot(
                 list(run), list(run.values()), '.', color=line.get_color()
             )
-    axes.set(xlabel='iterations', ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize='small')
     axes.grid(alpha=0.3)
     _save(figure, path, 120)

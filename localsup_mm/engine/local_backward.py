@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 from torch import Tensor, nn
 
+from ..outside_autocast import outside_autocast
 from ..supervision import LocalModule, LocalStep, lend_step, local_parameters
 from ..upstream import inner_count_kept, not_compiled
 from .checks.module_step_check import check_model_wrapper
@@ -17,7 +18,6 @@ from .local_losses import LocalLosses
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
 from .module_step import check_others, step_module
 from .nonfinite_guard import NonfiniteGuard, explain_nonfinite
-from .outside_autocast import outside_autocast
 from .prepare_model import prepare_model
 from .ranks_agree import check_first_gradients
 

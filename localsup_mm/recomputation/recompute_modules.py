@@ -1,19 +1,28 @@
 """Choosing by name what a model computes again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Union
 
 from torch import nn
 
 from ..hosts import find_checkpointing_layers
+from .early_gradients import EarlyGradients
+from .loss_by_image import LossByImage
 from .recomputed_method import RecomputedMethod
 
 __all__ = ['can_recompute', 'find_recomputed', 'recompute_modules']
 
-# how a module is computed again, and whether without its products
-_KINDS = {'full': False, 'cheap': True}
+# what takes the place of a method
+_Replacement = Union[RecomputedMethod, EarlyGradients, LossByImage]
+_KINDS: dict[str, Callable[[nn.Module, Callable, str], _Replacement]] = {
+    'full': partial(RecomputedMethod, is_cheap=False),
+    'cheap': partial(RecomputedMethod, is_cheap=True),
+    'early': EarlyGradients,
+    'by_image': LossByImage,
+}
 
 
 def recompute_modules(
@@ -37,7 +46,10 @@ def recompute_modules(
             logits of the size of the image. Or
             ``dict(full=[...], cheap=[...])``: a cheap one keeps what convs
             and matrix products returned, and computes again norms,
-            activations and the like.
+            activations and the like. ``dict(early=['*_head.loss'])`` computes
+            nothing again: the backward of a method that returns losses runs
+            right behind it, and its graph is gone before the next head runs;
+            see :class:`EarlyGradients`.
 
     Raises:
         TypeError: If ``recompute`` is neither.
@@ -55,7 +67,7 @@ def recompute_modules(
     """
     modules = dict(model.named_modules(remove_duplicate=False))
     del modules['']
-    for is_cheap, pattern in _read(recompute):
+    for kind, pattern in _read(recompute):
         for name, method in _match(pattern, modules):
             module = modules[name]
             if method == 'forward':
@@ -64,20 +76,18 @@ def recompute_modules(
             else:
                 name = f'{name}.{method}'
             present = getattr(module, method)
-            if isinstance(present, RecomputedMethod):
-                present.is_cheap = is_cheap
-            else:
-                new = RecomputedMethod(module, present, name, is_cheap)
-                setattr(module, method, new)
+            if isinstance(present, (RecomputedMethod, EarlyGradients)):
+                present = present.__wrapped__
+            setattr(module, method, _KINDS[kind](module, present, name))
 
 
-def find_recomputed(model: nn.Module) -> list[RecomputedMethod]:
+def find_recomputed(model: nn.Module) -> list[_Replacement]:
     """Find what stands in the place of methods of a model's submodules."""
     return [
         method
         for module in model.modules()
         for method in vars(module).values()
-        if isinstance(method, RecomputedMethod)
+        if isinstance(method, (RecomputedMethod, EarlyGradients))
     ]
 
 
@@ -102,8 +112,8 @@ def can_recompute(model: nn.Module, name: str) -> bool:
 
 def _read(
     recompute: Union[Sequence[str], Mapping[str, Sequence[str]]],
-) -> list[tuple[bool, str]]:
-    """List whether a name is of a cheap one, and the name."""
+) -> list[tuple[str, str]]:
+    """List the kind of each name, and the name."""
     kinds = (
         recompute if isinstance(recompute, Mapping) else dict(full=recompute)
     )
@@ -114,12 +124,10 @@ def _read(
     ):
         raise TypeError(
             '`recompute` should be a list of names, or such lists under '
-            f"'full' and 'cheap', but got {recompute!r}. Write e.g. "
+            f"'full', 'cheap' and 'early', but got {recompute!r}. Write e.g. "
             "['neck'] or dict(cheap=['backbone.layer1.*'], full=['neck'])."
         )
-    return [
-        (_KINDS[kind], name) for kind, names in kinds.items() for name in names
-    ]
+    return [(kind, name) for kind, names in kinds.items() for name in names]
 
 
 def _match(

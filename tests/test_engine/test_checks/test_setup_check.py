@@ -21,8 +21,8 @@ from localsup_mm.engine import (
 )
 from localsup_mm.engine.checks import check_model
 from localsup_mm.engine.hooks import SetupCheckHook
-from localsup_mm.engine.outside_autocast import outside_autocast
 from localsup_mm.models import SupConHead
+from localsup_mm.outside_autocast import outside_autocast
 
 
 class Segmentor(nn.Module):

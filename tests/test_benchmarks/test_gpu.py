@@ -1,0 +1,34 @@
+"""The script for a GPU, at the smallest size on whatever there is."""
+
+import json
+
+from processes import run_script
+
+SCRIPT = 'benchmarks/gpu.py'
+
+
+def test_fp32_and_amp_predicted_and_measured(tmp_path):
+    path = tmp_path / 'gpu.json'
+    output = run_script(
+        SCRIPT,
+        *('--networks', 'upernet_swin-t', '--size', '64x64'),
+        *('--batch', '2', '--rounds', '2', '--json', path),
+    )
+    assert '| recompute | ' in output
+    results = json.loads(path.read_text())['results']
+    assert [*results] == ['upernet_swin-t, fp32', 'upernet_swin-t, AMP']
+    for found in results.values():
+        assert [*found] == ['e2e', 'with_cp', 'recompute']
+        for cost in found.values():
+            ratio = cost['predicted'] / cost['peak_memory']
+            assert 0.95 < ratio < 1.05
+
+
+def test_no_time_is_left():
+    output = run_script(SCRIPT, '--networks', 'resnet110', '--minutes', '-1')
+    assert 'left out after -1.0 min: resnet110, fp32; resnet110, AMP' in output
+
+
+def test_bad_rounds():
+    output = run_script(SCRIPT, '--rounds', '1', expect=2)
+    assert '`--rounds` should be at least 2, but got 1' in output
