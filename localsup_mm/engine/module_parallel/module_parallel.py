@@ -15,8 +15,8 @@ from mmengine.registry import MODEL_WRAPPERS
 from torch import Tensor, nn
 
 from ...errors import SetupError
+from ...outside_autocast import outside_autocast
 from ...supervision import LocalModule
-from ..outside_autocast import outside_autocast
 from ..ranks_agree import check_same_model
 from .as_one_process import as_one_process
 from .backbone_share import BackboneShare
