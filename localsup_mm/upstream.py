@@ -78,6 +78,7 @@ __all__ = [
     'is_lazy_config',
     'leave_out_of_ddp',
     'let_configs_inherit',
+    'make_wrapper_subclass',
     'not_compiled',
     'set_scale_update',
     'skips_seen_batches',
@@ -88,6 +89,9 @@ __all__ = [
     'unset_fake_temporarily',
 ]
 
+
+# a Tensor of a class of one's own that has no data
+make_wrapper_subclass = Tensor._make_wrapper_subclass
 
 _aten = torch.ops.aten
 # what a program reads a value by

@@ -336,6 +336,12 @@ if [ "$MMCV" = lite ]; then own+=(./mmcv_ops); fi
 own+=(-r requirements/video.txt)
 rm -rf mmcv_ops/build  # or modules that are gone come back from there
 pip_install localsup_mm --no-deps --no-build-isolation "${own[@]}"
+# where Python is told to write no bytecode, each start would compile the hosts
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+    run_logged bytecode show_nothing "$VENV/bin/python" -c "
+import compileall
+compileall.compile_dir('$VENV/lib', quiet=2, workers=0)"
+fi
 run_logged check show_nothing python -W ignore -c '
 import cv2, torch, torchvision, mmcv.ops, mmseg, mmdet, mmpretrain
 import cityscapesscripts
