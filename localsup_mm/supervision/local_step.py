@@ -166,7 +166,7 @@ class LocalStep:
 
         Args:
             supervision (LocalSupervision): That of the backbone that runs.
-            local_module (LocalModule): Whose aux nets they are.
+            local_module (LocalModule): The owner of the aux nets.
         """
         local_module.follow(self.begun[supervision])
 

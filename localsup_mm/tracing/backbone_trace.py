@@ -35,7 +35,7 @@ class BackboneTrace:
     Attributes:
         boundaries (dict[str, Boundary]): All cuts, by name.
         blocks (tuple[Block]): The blocks that follow one another.
-        graph, outputs, inputs_of, outputs_of: What both are found in; None
+        graph, outputs, inputs_of, outputs_of: Both are found in these; None
             in the place of a node is a tensor without a graph.
     """
 

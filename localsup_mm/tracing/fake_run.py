@@ -41,7 +41,7 @@ class FakeRun:
             image (Tensor): Fake images, made under the mode.
 
         Returns:
-            Any: What the backbone returns, of fake tensors.
+            Any: Its result, of fake tensors.
         """
         return functional_call(self._backbone, self.state, (image,))
 

@@ -9,7 +9,7 @@ __all__ = ['LocalStretches']
 
 
 class LocalStretches:
-    """What belongs to each of the K local modules of a backbone.
+    """The parts of a backbone that belong to each of K local modules.
 
     Args:
         trace (BackboneTrace): A trace that follows frozen parameters and

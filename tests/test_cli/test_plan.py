@@ -8,6 +8,7 @@ from commands import run_localsup
 from processes import ROOT
 
 from localsup_mm.cli.main import make_parser, run_command
+from localsup_mm.cli.plan import run
 from localsup_mm.cli.planning_arguments import read_workload_arguments
 from localsup_mm.hosts import read_training, uses_activation_checkpointing
 from localsup_mm.planning import find_aux_nets
@@ -140,5 +141,6 @@ def test_balance_of_time():
     assert sum(shares) in (99, 100, 101)
     assert 100 / max(shares) == pytest.approx(float(found[3]), rel=0.02)
     assert max(shares) < 60
-    printed = run_localsup(*words, '--lowest', expect=1)
-    assert '`--balance time` should go with --num-local-modules' in printed
+    args = make_parser('plan').parse_args([*words[1:], '--lowest'])
+    with pytest.raises(ValueError, match='go with --num-local-modules'):
+        run(args)

@@ -113,7 +113,7 @@ class StopSignal:
 
 
 class _Question(NamedTuple):
-    """What processes ask each other, and what waits for the answer."""
+    """A question to all processes, and the work that brings the answer."""
 
     iteration: int
     number: torch.Tensor

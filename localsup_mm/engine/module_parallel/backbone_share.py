@@ -1,4 +1,4 @@
-"""What one process runs of a backbone."""
+"""The share of a backbone that one process runs."""
 
 import logging
 from collections.abc import Iterator

@@ -40,7 +40,7 @@ class Sender:
         """Send a message, a copy of which is taken at once.
 
         Args:
-            message (Any): What :func:`pack` takes.
+            message (Any): Anything that :func:`pack` takes.
 
         Raises:
             RuntimeError: If the other process has ended.
@@ -168,8 +168,9 @@ def broadcast_message(
     """Send a message to all processes, which call this at the same time.
 
     Args:
-        message (Any): What :func:`pack` takes; that of ``rank`` counts.
-        rank (int): Whose message it is.
+        message (Any): Anything that :func:`pack` takes; that of
+            ``rank`` counts.
+        rank (int): The process that sends it.
         group (dist.ProcessGroup): A group of gloo.
         device (torch.device): Where tensors go that were on a GPU.
 

@@ -1,4 +1,4 @@
-"""What comes back from the processes behind."""
+"""Losses and parameters that come back from the processes behind."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -55,12 +55,12 @@ class Feedback:
 
         Args:
             wrapper (OptimWrapper): The optimizer wrapper behind its update.
-            log_vars (dict[str, Tensor]): What the model's heads log; it
-                counts in the last process.
+            log_vars (dict[str, Tensor]): The losses that the model's heads
+                log; they count in the last process.
 
         Returns:
-            dict[str, Tensor]: What is known of later local modules and of the
-            heads, of this batch or of one shortly before.
+            dict[str, Tensor]: Those of later local modules and of the heads
+            that are known, of this batch or of one shortly before.
         """
         self._take()
         own: dict[str, Any] = {}

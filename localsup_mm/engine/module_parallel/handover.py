@@ -1,4 +1,4 @@
-"""What crosses a boundary from one process to the next."""
+"""All that crosses a boundary from one process to the next."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ['Handover']
 
 @dataclass
 class Handover:
-    """What the processes behind a boundary need of a batch.
+    """All that the processes behind a boundary need of a batch.
 
     Args:
         h (Tensor): The features at the boundary, detached.
@@ -22,7 +22,7 @@ class Handover:
             encoders behind the boundary read.
         outputs (dict[int, Tensor]): Outputs of the backbone that neck and
             heads get detached, by index.
-        taps (dict[str, list[Tensor]]): What enters each tap, by its name.
+        taps (dict[str, list[Tensor]]): The inputs of each tap, by its name.
     """
 
     h: Tensor

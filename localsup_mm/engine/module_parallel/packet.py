@@ -34,7 +34,7 @@ def pack(message: Any) -> Packet:
     """Pack a message, with a copy of all tensors in it.
 
     Args:
-        message (Any): What can be pickled, with tensors anywhere in it. They
+        message (Any): Anything that can be pickled, with tensors in it. They
             lose their graph and keep the order of their dimensions in memory.
 
     Returns:

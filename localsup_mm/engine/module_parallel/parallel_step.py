@@ -33,7 +33,7 @@ class ModuleParallelStep(LocalStep):
         k (int): Index of the local module, from 0 to K - 1.
         find_share (Callable): Function that takes a backbone and its images,
             and returns the :class:`BackboneShare`.
-        received (Handover, optional): What the process before handed over.
+        received (Handover, optional): That of the process before.
             Defaults to None: there is none before.
         hand_over (Callable): Function that takes a :class:`Handover` for the
             next process.

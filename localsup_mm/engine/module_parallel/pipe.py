@@ -15,7 +15,7 @@ __all__ = ['Pipe', 'Report']
 
 
 class Report(NamedTuple):
-    """What a process tells the one before it behind an iteration.
+    """News for the process before, behind an iteration.
 
     Args:
         losses (dict[str, Any]): Losses of its own, and those it was told.

@@ -1,4 +1,4 @@
-"""What submodules return in a process in which they need not run."""
+"""Results of submodules in a process in which they need not run."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
