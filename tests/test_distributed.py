@@ -1,4 +1,7 @@
-"""Two processes get the mean of what each alone would get."""
+"""Two processes get the mean of what each alone would get.
+
+The second one has an image more, as in a last batch.
+"""
 
 import math
 
@@ -14,12 +17,20 @@ from asserts import (
     oracle_gradients,
 )
 from cases import CASES, CONTEXT_CASES, ToyModel, build_model
+from commands import forget_runners
+from gloo_processes import run_processes
 from mmengine.model import MMDistributedDataParallel
-from two_processes import run_two_processes
+from toy_runner import Images, make_runner
+from union_cases import to_whole
 
 from localsup_mm import LocalOptimWrapper, recompute_modules
-from localsup_mm.engine import LocalDistributedDataParallel, prepare_model
+from localsup_mm.engine import (
+    LocalDistributedDataParallel,
+    LocalFullyShardedDataParallel,
+    prepare_model,
+)
 from localsup_mm.supervision import local_parameters
+from localsup_mm.upstream import find_fully_shard
 
 EVERY = {**CASES, **CONTEXT_CASES}
 NAMES = ['toy', 'resnet_v1d_with_cp', 'swin', 'toy_r1e']
@@ -27,8 +38,8 @@ NAMES = ['toy', 'resnet_v1d_with_cp', 'swin', 'toy_r1e']
 
 def rank_batch(rank):
     generator = torch.Generator().manual_seed(rank)
-    inputs = torch.rand(2, 3, 64, 64, generator=generator) * 255
-    return inputs, torch.randint(3, (2,), generator=generator)
+    inputs = torch.rand(2 + rank, 3, 64, 64, generator=generator) * 255
+    return inputs, torch.randint(3, (2 + rank,), generator=generator)
 
 
 def use_batch(rank):
@@ -51,13 +62,13 @@ def check(name, wrapper_cls, counts, rank, **kwargs):
     bare = build_model(EVERY[name])
     model = wrapper_cls(bare, **kwargs)
     wrapper = LocalOptimWrapper(
-        optimizer=NoStep(bare), accumulative_counts=counts
+        optimizer=NoStep(model.module), accumulative_counts=counts
     )
     for _ in range(counts):
         asserts.train_step(model, wrapper)
     if wrapper_cls is LocalDistributedDataParallel:
         assert_no_second_copy(bare)
-    found = gradients(bare)
+    found = {name: to_whole(g) for name, g in gradients(bare).items()}
     # a parameter that no process used has zeros
     unused = [key for key in found if key not in expected]
     assert not any(found.pop(key).any() for key in unused)
@@ -200,12 +211,32 @@ def check_skipped_step(rank):
     )
 
 
-def check_all(rank):
+def check_uneven_epochs(rank, work_dir):
+    """One would wait for the other at the end of the epoch."""
+    sampler = dict(type='DefaultSampler', round_up=False)
+    images = torch.utils.data.Subset(Images(), range(7))
+    runner = make_runner(
+        work_dir,
+        loop=dict(type='EpochBasedTrainLoop', max_epochs=1),
+        loader=dict(dataset=images, sampler=sampler, batch_size=1),
+        launcher='pytorch',
+        cfg=dict(model_wrapper_cfg=dict(type='LocalDistributedDataParallel')),
+    )
+    with pytest.raises(ValueError, match=r'as many batches.*got \[4, 3\]'):
+        runner.train()
+    forget_runners()
+
+
+def check_all(rank, work_dir):
+    check_uneven_epochs(rank, work_dir)
     check_ranks_agree(rank)
     check_skipped_step(rank)
     for name in NAMES:
         check(name, LocalDistributedDataParallel, 1, rank)
     check('toy', LocalDistributedDataParallel, 2, rank)
+    # of the last one the class token belongs to no block
+    for name in [*NAMES, 'vit'] if find_fully_shard() else ():
+        check(name, LocalFullyShardedDataParallel, 1, rank)
     check(
         'toy', MMDistributedDataParallel, 1, rank, find_unused_parameters=True
     )
@@ -232,5 +263,5 @@ def check_all(rank):
     check_recomputed(rank)
 
 
-def test_two_processes():
-    run_two_processes(check_all)
+def test_two_processes(tmp_path):
+    run_processes(2, check_all, tmp_path)

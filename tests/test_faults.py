@@ -11,21 +11,22 @@ import signal
 import subprocess
 import time
 from functools import partial
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 import torch
 from asserts import assert_equal
 from commands import forget_runners
+from gloo_processes import ensure_server, find_port, join, server
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from processes import ROOT
+from PIL import Image
 from toy_runner import make_runner
-from two_processes import find_port, join
+
+from localsup_mm.engine import hanging_processes_named
 
 resource = pytest.importorskip('resource')  # not on Windows
-server = multiprocessing.get_context('forkserver')
-server.set_forkserver_preload(['test_faults'])
 # by iterations and by epochs; each draws at random in another order
 LOOPS = {
     'iterations': dict(max_iters=8),
@@ -42,11 +43,7 @@ WORKERS = dict(num_workers=2, persistent_workers=True)
 
 @pytest.fixture(scope='module', autouse=True)
 def _server():
-    """Start it where it finds what it imports first."""
-    with pytest.MonkeyPatch.context() as patch:
-        paths = [str(Path(__file__).parent), str(ROOT)]
-        patch.setenv('PYTHONPATH', os.pathsep.join(paths))
-        forkserver.ensure_running()
+    ensure_server()
 
 
 class At(Hook):
@@ -67,7 +64,8 @@ def train(work_dir, hooks=(), **settings):
     runner = make_runner(work_dir, optim_wrapper=wrapper, **settings)
     for hook in hooks:
         runner.register_hook(hook)
-    runner.train()
+    with hanging_processes_named(spread=1.0):
+        runner.train()
     forget_runners()
     return runner.model.state_dict()
 
@@ -81,14 +79,14 @@ def train_forked(work_dir, iteration=None, function=None, **settings):
     return process.exitcode
 
 
-def _train(work_dir, hooks, settings, rank=None, port=None):
+def _train(work_dir, hooks, settings, rank=None, port=None, seconds=600):
     os.setsid()
     with open(work_dir / f'output{rank or ""}', 'w') as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     torch.set_num_threads(1)
     if rank is not None:
-        join(rank, port)
+        join(rank, port, seconds=seconds)
         settings = dict(
             settings,
             launcher='pytorch',
@@ -99,13 +97,13 @@ def _train(work_dir, hooks, settings, rank=None, port=None):
     train(work_dir, hooks, **settings)
 
 
-def train_two(work_dir, iteration, function, **settings):
+def train_two(work_dir, iteration, function, seconds=600, **settings):
     """Train in two processes, the function in the second; exit codes."""
     port = find_port()
     processes = [
         server.Process(
             target=_train,
-            args=(work_dir, hooks, settings, rank, port),
+            args=(work_dir, hooks, settings, rank, port, seconds),
         )
         for rank, hooks in enumerate([[], [At(iteration, function)]])
     ]
@@ -270,3 +268,43 @@ def test_of_two_processes_one_is_killed(tmp_path):
     output = (tmp_path / 'output').read_text()
     assert 'Connection closed by peer' in output or 'reset by peer' in output
     assert last_checkpoint(tmp_path)[1] in (4, 5)
+
+
+def test_of_two_processes_one_hangs(tmp_path):
+    """The other one says which, and ends."""
+    codes = train_two(
+        tmp_path, 5, partial(time.sleep, 8), seconds=3, max_iters=10**6
+    )
+    assert codes == [1, 1]
+    output = (tmp_path / 'output').read_text()
+    assert 'process 1 did not answer within 0.05 minutes' in output
+
+
+class Pictures(BaseDataset):
+    """Image files, one of which is none."""
+
+    def load_data_list(self):
+        folder = Path(self.data_root)
+        for i in range(8):
+            path = folder / f'{i}.png'
+            Image.new('RGB', (32, 32), (30 * i, 0, 0)).save(path)
+        path.write_bytes(path.read_bytes()[:40])
+        paths = sorted(folder.glob('*.png'))
+        return [dict(img_path=str(path), label=0) for path in paths]
+
+
+def pack(data):
+    return dict(
+        inputs=torch.from_numpy(data['img']).permute(2, 0, 1).float(),
+        data_samples=torch.tensor(data['label']),
+    )
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_a_damaged_image_is_named(tmp_path, num_workers):
+    pictures = Pictures(
+        data_root=str(tmp_path), pipeline=[LoadImageFromFile(), pack]
+    )
+    loader = dict(dataset=pictures, num_workers=num_workers)
+    with pytest.raises(RuntimeError, match=r'failed at .*/7\.png.*damaged'):
+        train(tmp_path, loader=loader, max_iters=8)

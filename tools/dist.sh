@@ -32,6 +32,14 @@ inputs=("${@:1:count}")
 shift "$count"
 gpus=$1
 shift
+port=${PORT:-29500}
+# torchrun would say so only after all of its imports, and at length
+if [ "${NODE_RANK:-0}" = 0 ] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
+then
+    printf 'PORT should be free, but %s is in use. Set PORT=%s, say.\n' \
+        "$port" "$((port + 1))" >&2
+    exit 1
+fi
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 PYTHONPATH="$(dirname "$tools")${PYTHONPATH:+:$PYTHONPATH}" \
@@ -39,6 +47,6 @@ exec python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
+    --master_port="$port" \
     --nproc_per_node="$gpus" \
     "$tools/$command.py" "${inputs[@]}" --launcher pytorch "$@"

@@ -21,6 +21,7 @@ from ..engine import (
     check_resumed,
     check_work_dir,
     empty_data_explained,
+    hanging_processes_named,
     use_safe_hooks,
     weights_suffice,
 )
@@ -102,4 +103,5 @@ def run(args: argparse.Namespace) -> None:
                 'checkpoints are written whole, hold plain data and resume '
                 'exactly.'
             )
-        runner.train()
+        with hanging_processes_named():
+            runner.train()

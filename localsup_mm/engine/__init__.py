@@ -26,6 +26,7 @@ from .hooks import (
     SetupCheckHook,
     reconstruct,
 )
+from .join_processes import hanging_processes_named, join_processes
 from .local_backward import LocalBackwardMixin
 from .loops import AsynchronousTrainLoop, SingleModuleStep
 from .model_wrapper import LocalDistributedDataParallel, unwrap_model
@@ -39,6 +40,7 @@ from .optim_wrapper import (
 from .prepare_model import prepare_model
 from .random_states import get_random_states, set_random_states
 from .runner import build_runner, check_resumed, use_safe_hooks
+from .sharding import LocalFullyShardedDataParallel
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     'LocalAmpOptimWrapper',
     'LocalBackwardMixin',
     'LocalDistributedDataParallel',
+    'LocalFullyShardedDataParallel',
     'LocalOptimWrapper',
     'ModuleParallel',
     'ModuleParallelRunner',
@@ -72,6 +75,8 @@ __all__ = [
     'empty_data_explained',
     'export_checkpoint',
     'get_random_states',
+    'hanging_processes_named',
+    'join_processes',
     'prepare_model',
     'read_checkpoint',
     'read_weights',

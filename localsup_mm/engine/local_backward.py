@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from torch import Tensor, nn
 
@@ -20,17 +20,12 @@ from .module_step import check_others, step_module
 from .nonfinite_guard import NonfiniteGuard, explain_nonfinite
 from .prepare_model import prepare_model
 from .ranks_agree import check_first_gradients
+from .sharding import WholeStateMixin, is_sharded
 
 __all__ = ['LocalBackwardMixin']
 
 
-if TYPE_CHECKING:
-    from mmengine.optim import OptimWrapper as _Base
-else:
-    _Base = object
-
-
-class LocalBackwardMixin(_Base):
+class LocalBackwardMixin(WholeStateMixin):
     """Adds local backwards to an optimizer wrapper.
 
     One iteration, with K local modules:
@@ -63,7 +58,7 @@ class LocalBackwardMixin(_Base):
     make_step: Callable[..., LocalStep] = LocalStep
     step_each_module: bool = False
     guard: Optional[NonfiniteGuard] = None
-    _parameters: Mapping[LocalModule, Collection[nn.Parameter]] = {}
+    _parameters: Mapping[LocalModule, Mapping[nn.Parameter, str]] = {}
     _last_parameters: Collection[nn.Parameter] = ()
     _unproven: AbstractSet[LocalModule] = frozenset()
     _is_first_step: bool = False
@@ -110,8 +105,9 @@ class LocalBackwardMixin(_Base):
             if self.step_each_module:
                 check_model_wrapper(model)
             self._checked_model = model
+            names = {p: n for n, p in unwrap_model(model).named_parameters()}
             self._parameters = {
-                local_module: set(parameters)
+                local_module: {p: names[p] for p in parameters}
                 for local_module, parameters in local_parameters(model).items()
             }
             self._last_parameters = set(model.parameters()).difference(
@@ -160,7 +156,9 @@ class LocalBackwardMixin(_Base):
             self.backward(self.scale_loss(loss))
         self._local_losses.add(local_module.name, log_vars)
         if local_module in self._unproven:
-            check_gradients(bare, local_module)
+            # those that are accumulated have no shards yet
+            if self.should_sync() or not is_sharded(model):
+                check_gradients(local_module, self._parameters[local_module])
             self._unproven -= {local_module}
         if (
             isinstance(model, LocalDistributedDataParallel)

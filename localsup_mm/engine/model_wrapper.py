@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 
-import torch
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
+from ..errors import SetupError
 from ..supervision import LocalModule, local_parameters
 from ..upstream import leave_out_of_ddp
+from .gradient_buckets import average_gradients
 from .ranks_agree import check_same_model
 
 __all__ = ['LocalDistributedDataParallel', 'unwrap_model']
@@ -23,12 +24,18 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
     does not expect it. So DDP only sees the last local module, neck and
     heads; the gradients of an earlier one are averaged by a reduction of
     their own, which overlaps with the forward pass of those behind it. No
-    unused-parameter search is needed, and the hosts' ``with_cp`` works.
+    unused-parameter search is needed, and the hosts' ``with_cp`` works. Where
+    a process may leave parameters unused, ``find_unused_parameters=True``
+    lets those that all have left so be without a gradient, as in torch.
 
     Use it by ``model_wrapper_cfg=dict(type='LocalDistributedDataParallel')``.
 
     Args:
         module (nn.Module): The model.
+        bucket_cap_mb (float): Gradients are sent in buckets of so many MiB
+            at most, those of local modules like DDP's own; a larger
+            parameter has one to itself. What is sent lives twice, one bucket
+            at a time. Defaults to 25, as in torch.
         **kwargs: Further arguments of mmengine's wrapper. Buffers are not
             broadcast by default, as those of the Runner's are not.
 
@@ -39,7 +46,9 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
 
     allows_local_backward = True
 
-    def __init__(self, module: nn.Module, **kwargs) -> None:
+    def __init__(
+        self, module: nn.Module, bucket_cap_mb: float = 25, **kwargs
+    ) -> None:
         check_same_model(module)
         self_reduced = local_parameters(module)
         ids = {id(p) for ps in self_reduced.values() for p in ps}
@@ -49,7 +58,14 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         if not any(p.is_cuda for p in module.parameters()):
             kwargs.pop('device_ids', None)  # the Runner sets it, CPU or not
         kwargs.setdefault('broadcast_buffers', False)  # as the Runner does
-        super().__init__(module=module, **kwargs)
+        if not bucket_cap_mb > 0:
+            raise SetupError(
+                '`bucket_cap_mb` should be above 0, the MiB of gradients '
+                f'that are sent together, but got {bucket_cap_mb}. Leave it '
+                'out for 25.'
+            )
+        super().__init__(module=module, bucket_cap_mb=bucket_cap_mb, **kwargs)
+        self._bucket_bytes = bucket_cap_mb * 2**20
         self._self_reduced = self_reduced
         # DDP makes all processes start alike, but for what it ignores.
         for parameters in self_reduced.values():
@@ -67,31 +83,12 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         Returns:
             Callable: Waits until ``.grad`` holds the averages.
         """
-        groups: dict[torch.dtype, list] = {}
-        for parameter in self._self_reduced[local_module]:
-            if not parameter.requires_grad:
-                continue  # frozen since, in all processes
-            if parameter.grad is None:
-                # used by another process, perhaps: all must send the same
-                parameter.grad = torch.zeros_like(parameter)
-            groups.setdefault(parameter.dtype, []).append(parameter)
-        pending = []
-        for group in groups.values():
-            flat = torch.cat([p.grad.flatten() for p in group])
-            flat /= dist.get_world_size(self.process_group)
-            # gradients become its parts, and take no memory of their own
-            parts = flat.split([p.numel() for p in group])
-            for parameter, part in zip(group, parts):
-                parameter.grad = part.view_as(parameter)
-            pending.append(
-                dist.all_reduce(flat, group=self.process_group, async_op=True)
-            )
-
-        def finish() -> None:
-            for work in pending:
-                work.wait()
-
-        return finish
+        return average_gradients(
+            self._self_reduced[local_module],
+            self._bucket_bytes,
+            self.process_group,
+            self.find_unused_parameters,
+        )
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:

@@ -1,5 +1,7 @@
 """Building a Runner, with the checks of this package around it."""
 
+from datetime import timedelta
+
 import torch
 import torch.distributed as dist
 from mmengine.config import Config, ConfigDict
@@ -8,6 +10,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..hosts import name_type
 from .checkpointing import check_resumable, find_resumable, read_weights
+from .join_processes import join_processes
 from .model_wrapper import LocalDistributedDataParallel
 from .norms_on_cpus import sync_norms_allowed
 
@@ -67,7 +70,8 @@ def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config.
 
     Processes that torchrun started on CPUs are joined first, since mmengine
-    joins those of GPUs only; their SyncBN becomes the batch norm of each
+    joins those of GPUs only, with the timeout of ``env_cfg.dist_cfg``, in
+    seconds, or 1800; their SyncBN becomes the batch norm of each
     process. A ``find_unused_parameters`` at the top of the
     config is that of :class:`LocalDistributedDataParallel`, too.
 
@@ -76,6 +80,9 @@ def build_runner(cfg: Config) -> Runner:
 
     Returns:
         Runner: It trains or tests.
+
+    Raises:
+        SetupError: If a process does not come, or the port is in use.
     """
     wrapper = cfg.get('model_wrapper_cfg')
     if wrapper and wrapper.get('type') in (
@@ -91,7 +98,8 @@ def build_runner(cfg: Config) -> Runner:
         and not torch.cuda.is_available()
         and not is_joined
     ):
-        dist.init_process_group('gloo')
+        dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+        join_processes(timedelta(seconds=dist_cfg.get('timeout', 1800)))
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     with sync_norms_allowed():
         return build(cfg)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -179,3 +180,18 @@ def test_slurm_passes_words(launch, launcher, words):
         '--work-dir',
         'a b',
     ]
+
+
+def test_port_in_use(launch):
+    """It is said before torchrun starts."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+        result = launch('dist_train.sh', 'config.py', '2', PORT=str(port))
+        assert result.returncode == 1
+        assert f'PORT should be free, but {port} is in use' in result.stderr
+        assert not result.stdout
+        other = launch(
+            'dist_train.sh', 'config.py', '2', PORT=str(port), NODE_RANK='1'
+        )
+    assert other.returncode == 0
+    assert f'--master_port={port}' in other.stdout

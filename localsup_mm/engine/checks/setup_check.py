@@ -1,6 +1,7 @@
 """Checks of a model before its first iteration."""
 
 import logging
+from collections.abc import Mapping
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -13,7 +14,6 @@ from ...hosts import find_head_names, reads_classes
 from ...supervision import (
     LocalModule,
     find_supervised_backbones,
-    local_parameters,
 )
 from ..model_wrapper import unwrap_model
 from .batch_size import find_smallest_batch
@@ -68,29 +68,46 @@ def check_model(model: nn.Module) -> None:
         )
 
 
-def check_gradients(model: nn.Module, local_module: LocalModule) -> None:
+def check_gradients(
+    local_module: LocalModule, parameters: Mapping[nn.Parameter, str]
+) -> None:
     """Check that a local backward reached all of its module.
 
     Args:
-        model (nn.Module): The bare model.
         local_module (LocalModule): One whose first backward is done.
+        parameters (Mapping[nn.Parameter, str]): All that it owns, with
+            their names.
 
     Raises:
-        RuntimeError: If a trainable parameter of it has no gradient.
+        RuntimeError: If a trainable parameter of the backbone has no
+            gradient. Parts of an aux net may depend on the labels: there it
+            is a warning.
     """
-    own = {id(p) for p in local_parameters(model)[local_module]}
-    left_out = [
-        name
-        for name, p in model.named_parameters()
-        if id(p) in own and p.requires_grad and p.grad is None
-    ]
-    if left_out:
+    of_aux_nets = {id(p) for p in local_module.parameters()}
+    left_out = {
+        name: id(p) in of_aux_nets
+        for p, name in parameters.items()
+        if p.requires_grad and p.grad is None
+    }
+    if not left_out:
+        return
+    name = min(left_out, key=lambda name: left_out[name])
+    message = (
+        f'the local loss of {local_module.name} should reach all of its '
+        f'parameters, but got no gradient for {name!r} and '
+        f'{len(left_out) - 1} more.'
+    )
+    if all(left_out.values()):
+        print_log(
+            f'{message} This is right if that part of the aux net depends on '
+            'the labels.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    else:
         raise RuntimeError(
-            f'the local loss of {local_module.name} should reach all of its '
-            f'parameters, but got no gradient for {left_out[0]!r} and '
-            f'{len(left_out) - 1} more. Replace activation_checkpointing in '
-            'the config by with_cp=True of the backbone, and freeze what '
-            'should not learn.'
+            f'{message} Replace activation_checkpointing in the config by '
+            'with_cp=True of the backbone, and freeze what should not learn.'
         )
 
 

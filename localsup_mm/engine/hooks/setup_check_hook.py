@@ -9,9 +9,11 @@ from torch.utils.hooks import RemovableHandle
 
 from ...hosts import check_labels
 from ...supervision import find_supervised_backbones, learns
+from ..checks.batch_size import check_as_many_batches
 from ..checks.empty_check import check_not_empty
 from ..checks.norm_check import check_norms
 from ..checks.setup_check import check_batches, check_classes, check_model
+from ..explained_pipeline import name_files_in_errors
 from ..model_wrapper import unwrap_model
 
 __all__ = ['SetupCheckHook']
@@ -23,7 +25,8 @@ class SetupCheckHook(Hook):
 
     It looks at the labels of the first batch, which costs nothing. The
     optimizer wrapper checks the model itself. This hook also logs where
-    the backbone is cut, and what follows for its neck.
+    the backbone is cut, and what follows for its neck, and lets errors in
+    loading name the file.
     """
 
     def __init__(self) -> None:
@@ -41,6 +44,8 @@ class SetupCheckHook(Hook):
         check_not_empty(loader)
         check_classes(model, getattr(loader.dataset, 'metainfo', {}))
         check_batches(model, loader)
+        check_as_many_batches(runner.train_loop)
+        name_files_in_errors(loader.dataset)
         iters_left = getattr(runner.train_loop, 'max_iters', 0) - runner.iter
         self._handles = check_norms(model, loader, iters_left)
         self._is_first = True

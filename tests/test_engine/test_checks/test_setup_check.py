@@ -1,17 +1,18 @@
 """What is found to be wrong before the first iteration."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
 import torch
+from asserts import wrap
 from cases import CASES, build_model
+from messages import collect_warnings
 from mmdet.models.dense_heads import ATSSVLFusionHead, GroundingDINOHead
 from mmengine.dataset import DefaultSampler, InfiniteSampler
-from mmengine.logging import MMLogger
 from mmengine.registry import MODEL_WRAPPERS, MODELS, DefaultScope
 from torch import nn
 from torch.utils.data import DataLoader
+from union_cases import make_batch, make_model
 
 from localsup_mm import supervise_locally
 from localsup_mm.engine import (
@@ -35,19 +36,14 @@ class Segmentor(nn.Module):
 @pytest.fixture
 def find_warnings():
     """What the check of class numbers warns of, where it does not refuse."""
-    records = []
-    handler = logging.Handler()
-    handler.emit = records.append
-    logger = MMLogger.get_current_instance()
+    logged = collect_warnings()
 
     def find(model, metainfo):
-        records.clear()
+        logged.clear()
         check_classes(model, metainfo)
-        return [record.getMessage() for record in records]
+        return [*logged]
 
-    logger.addHandler(handler)
-    yield find
-    logger.removeHandler(handler)
+    return find
 
 
 def test_number_of_classes(find_warnings):
@@ -202,3 +198,29 @@ def test_engine_of_its_own():
 
 def test_any_wrapper_trains_end_to_end():
     check_model(Engine(build_model(CASES['toy'], num_local_modules=1)))
+
+
+def test_a_local_backward_reaches_all():
+    """What an aux net does with the labels is its own business."""
+    logged = collect_warnings()
+    model = make_model(('unused',))
+    inputs, labels = make_batch((), 0)
+    data = dict(inputs=inputs, data_samples=labels)
+    model.train_step(data, wrap(model))
+    warned = [m for m in logged if 'depends on the labels' in m]
+    assert len(warned) == 2
+    assert "'backbone.local_supervision.local_modules.0.aux" in warned[0]
+
+    model.backbone[0].forward = no_gradient(model.backbone[0].forward)
+    with pytest.raises(RuntimeError, match=r"no gradient for 'backbone\.0\.0"):
+        model.train_step(data, wrap(model))
+
+
+def no_gradient(forward):
+    """As a checkpoint that the input leads no gradient to."""
+
+    def run(x):
+        with torch.no_grad():
+            return forward(x)
+
+    return run

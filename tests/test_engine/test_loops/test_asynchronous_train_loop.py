@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from asserts import NoStep, assert_equal, train_step, wrap
 from cases import CASES, build_model, make_batch
+from gloo_processes import run_processes
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import StepLR
@@ -17,7 +18,6 @@ from mmengine.registry import DATASETS, HOOKS
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
-from two_processes import run_two_processes
 
 import localsup_mm.models.backbones  # noqa: F401 - registers CIFARResNet
 from localsup_mm import LocalOptimWrapper, LocalStep
@@ -440,4 +440,4 @@ def step(model, wrapper, batch) -> None:
 
 
 def test_two_processes(tmp_path):
-    run_two_processes(check_training, str(tmp_path))
+    run_processes(2, check_training, str(tmp_path))

@@ -12,9 +12,9 @@ from cases import (
     build_model,
     make_batch,
 )
+from gloo_processes import run_processes
 from mmengine.registry import MODELS
 from torch import nn
-from two_processes import run_processes
 
 from localsup_mm import LocalAmpOptimWrapper, LocalOptimWrapper
 from localsup_mm.engine import ModuleParallel

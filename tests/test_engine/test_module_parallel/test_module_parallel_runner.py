@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from asserts import assert_equal
+from gloo_processes import run_processes
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS, MODELS
 from mmengine.runner import Runner
 from toy_runner import Images, ToyModelOfKnownWidth, make_runner
-from two_processes import run_processes
 
 from localsup_mm.engine import ModuleParallelRunner
 

@@ -1,13 +1,17 @@
 """What cannot be divided among processes is refused; errors end them all."""
 
-import multiprocessing
-
 import pytest
 from asserts import wrap
 from cases import CASES, build_model
+from gloo_processes import (
+    ensure_server,
+    find_port,
+    join,
+    run_processes,
+    server,
+)
 from mmengine.optim import OptimWrapper
 from test_module_parallel import make_batches
-from two_processes import find_port, join, run_processes, start_server
 
 from localsup_mm.engine import ModuleParallel
 
@@ -93,11 +97,10 @@ def fail(rank, port, failing, found):
 
 @pytest.mark.parametrize('failing', [0, 1])
 def test_an_error_ends_the_other_process(failing):
-    start_server()
-    context = multiprocessing.get_context('forkserver')
-    found, port = context.Queue(), find_port()
+    ensure_server()
+    found, port = server.Queue(), find_port()
     processes = [
-        context.Process(target=fail, args=(rank, port, failing, found))
+        server.Process(target=fail, args=(rank, port, failing, found))
         for rank in range(2)
     ]
     for process in processes:
