@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from asserts import assert_equal
 from cases import (
@@ -43,6 +44,10 @@ class BrightnessBackbone(ToyBackbone):
 EVERY['brightness'] = CASES['toy']._replace(
     backbone=dict(type='BrightnessBackbone')
 )
+
+
+for name in ('toy', 'toy_r1e'):
+    EVERY[f'{name}_in_two'] = EVERY[name]._replace(boundaries=['conv3'])
 
 
 def make_batches(number=STEPS):
@@ -88,30 +93,39 @@ def check_case(rank, name, **kwargs):
     model.close()
 
 
-def check_all(rank, names):
+def check_cases(rank, names):
     for name in names:
         check_case(rank, name)
+
+
+def check_settings(rank, momentum):
     check_case(rank, 'toy', accumulative_counts=3)
     check_case(rank, 'toy', step_each_module=True)
     check_case(rank, 'toy_r1e', cls=LocalAmpOptimWrapper)
-    check_case(rank, 'resnet_v1c_dilated_momentum', accumulative_counts=2)
+    check_case(rank, momentum, accumulative_counts=2)
+
+
+def test_two_processes():
+    run_processes(2, check_cases, ['toy_in_two', 'toy_r1e_in_two'])
 
 
 def test_three_processes():
-    run_processes(
-        3,
-        check_all,
-        [
-            'toy',
-            'toy_r1e',
-            'resnet_v1c_dilated_r2e',
-            'resnet_v1d_with_cp',
-            'resnet_mmdet_frozen',
-            'resnext_momentum',
-            'swin_features',
-            'vit_dense',
-            'densenet',
-            'retinanet',
-            'brightness',
-        ],
-    )
+    names = ['toy', 'toy_r1e', 'resnet_mmdet_frozen', 'vit_dense']
+    run_processes(3, check_cases, [*names, 'brightness'])
+
+
+def test_settings():
+    run_processes(3, check_settings, 'resnet_v1c_dilated_momentum')
+
+
+@pytest.mark.slow
+def test_more_networks():
+    names = [
+        'resnet_v1c_dilated_r2e',
+        'resnet_v1d_with_cp',
+        'resnext_momentum',
+        'swin_features',
+        'densenet',
+        'retinanet',
+    ]
+    run_processes(3, check_cases, names)
