@@ -19,8 +19,8 @@ from ..upstream import (
 
 __all__ = ['EarlyGradients']
 
-# what a GradScaler begins with
-_FIRST_SCALE = 2.0**16
+# half of what a GradScaler begins with, which float16 cannot hold
+_FIRST_SCALE = 2.0**15
 
 
 class EarlyGradients:

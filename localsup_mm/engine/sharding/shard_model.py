@@ -51,11 +51,10 @@ def shard_model(model: nn.Module) -> None:
     device = next(model.parameters()).device
     mesh = fsdp.make_mesh(device.type, dist.get_world_size())
     for unit in _find_units(model):
-        hooks = len(unit._forward_hooks)
         fsdp.fully_shard(unit, mesh=mesh)
         if isinstance(unit, LocalModule):
             fsdp.register_fsdp_forward_method(unit, 'loss')
-        elif hooks:
+        else:
             # what leaves it is complete before a boundary there looks at it
             run_hook_first(unit)
     fsdp.fully_shard(model, mesh=mesh)
