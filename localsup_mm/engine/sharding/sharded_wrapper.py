@@ -53,8 +53,8 @@ class LocalFullyShardedDataParallel(nn.Module):
             processes have different models.
 
     Attributes:
-        allows_local_backward (bool): As in
-            :class:`LocalDistributedDataParallel`.
+        allows_local_backward (bool): Whether a wrapper is made for backwards
+            within the forward pass.
     """
 
     allows_local_backward = True
@@ -69,11 +69,9 @@ class LocalFullyShardedDataParallel(nn.Module):
         shard_model(module)
         module.init_weights = _do_nothing  # the Runner calls it once more
         module.__deepcopy__ = _refuse_copy
-        module._register_state_dict_hook(_gather)
+        module.register_state_dict_post_hook(_gather)
         for part in module.modules():
-            part._register_load_state_dict_pre_hook(
-                shard_loaded, with_module=True
-            )
+            part.register_load_state_dict_pre_hook(shard_loaded)
         self.module = module
         _let_runners_save_whole()
 

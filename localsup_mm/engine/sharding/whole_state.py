@@ -87,7 +87,7 @@ def shard_loaded(
     Args:
         module (nn.Module): Module whose own parameters are loaded.
         state (dict): The state dict, changed in place.
-        prefix (str): What its names begin with.
+        prefix (str): The beginning of its names.
         *args (Any): Further arguments of such a hook.
     """
     for name, parameter in module.named_parameters(recurse=False):
