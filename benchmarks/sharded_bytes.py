@@ -22,10 +22,13 @@ from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.structures import DataSample
 from torch.profiler import profile, record_function
 
-import localsup_mm  # noqa: F401 - registers its types
 from localsup_mm import LocalOptimWrapper
+from localsup_mm.engine import (
+    LocalDistributedDataParallel,
+    LocalFullyShardedDataParallel,
+)
 
-WRAPPERS = ('LocalDistributedDataParallel', 'LocalFullyShardedDataParallel')
+WRAPPERS = (LocalDistributedDataParallel, LocalFullyShardedDataParallel)
 BOUNDARIES = ('layers.2', 'layers.5', 'layers.8')
 MEBIBYTE = 2**20
 
@@ -58,7 +61,7 @@ def count(rank, number, port, wrapper, path):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     dist.init_process_group('gloo', rank=rank, world_size=number)
     with profile(profile_memory=True) as trace:
-        model = MODELS.build(dict(type=wrapper, module=build_model()))
+        model = wrapper(build_model())
         optim_wrapper = LocalOptimWrapper(
             optimizer=torch.optim.AdamW(model.parameters())
         )
@@ -114,7 +117,7 @@ def main():
                 )
                 held, peak = json.loads(path.read_text())
             print(
-                f'{wrapper}, {number}: {held / MEBIBYTE:.1f}, '
+                f'{wrapper.__name__}, {number}: {held / MEBIBYTE:.1f}, '
                 f'{peak / MEBIBYTE:.1f}',
                 flush=True,
             )

@@ -64,7 +64,7 @@ class LabelledOnly(ToyHead):
         self.branch = nn.Linear(in_channels, 1) if has_branch else None
 
     def loss(self, feats: tuple, data_samples: Tensor) -> dict:
-        pooled = feats[-1].flatten(2).mean(2)
+        pooled = sum(f.flatten(2).mean(2) for f in feats)
         losses = dict(loss_ce=find_loss(self.fc(pooled), data_samples))
         chosen = data_samples == 2
         if self.branch is not None and chosen.any():

@@ -1,10 +1,11 @@
 """Data-parallel training whose processes share what they hold."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Union
 
+import torch
 import torch.distributed as dist
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ...errors import SetupError
+from ...upstream import shard_like
 from ..ranks_agree import check_same_model
 from .shard_model import shard_model
 from .whole_state import (
@@ -61,13 +63,13 @@ class LocalFullyShardedDataParallel(nn.Module):
 
     def __init__(self, module: BaseModel) -> None:
         super().__init__()
-        if not getattr(module, 'is_init', True):
-            module.init_weights()  # of shards it would draw other numbers
         check_same_model(module)
         for tensor in (*module.parameters(), *module.buffers()):
             dist.broadcast(tensor.data, 0)
         shard_model(module)
-        module.init_weights = _do_nothing  # the Runner calls it once more
+        if hasattr(module, 'init_weights'):
+            init_weights = partial(_init_whole, module, module.init_weights)
+            module.init_weights = init_weights
         module.__deepcopy__ = _refuse_copy
         module.register_state_dict_post_hook(_gather)
         for part in module.modules():
@@ -151,8 +153,26 @@ def is_sharded(model: nn.Module) -> bool:
     return isinstance(model, LocalFullyShardedDataParallel)
 
 
-def _do_nothing() -> None:
-    pass
+@torch.no_grad()
+def _init_whole(module: nn.Module, init_weights: Callable) -> None:
+    """Let a model draw its weights as one process does, then cut them."""
+    wholes: dict[nn.Parameter, nn.Parameter] = {}
+    places = [
+        (part, name, shard)
+        for part in module.modules()
+        for name, shard in part.named_parameters(recurse=False)
+    ]
+    for part, name, shard in places:
+        if shard not in wholes:
+            whole = find_whole_state(shard.detach()).to(shard.device)
+            wholes[shard] = nn.Parameter(whole, shard.requires_grad)
+        setattr(part, name, wholes[shard])
+    init_weights()
+    for part, name, shard in places:
+        setattr(part, name, shard)
+    for shard, whole in wholes.items():
+        dist.broadcast(whole.data, 0)
+        shard.copy_(shard_like(whole.data, shard))
 
 
 def _refuse_copy(memo: dict) -> None:
