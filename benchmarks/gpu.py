@@ -50,7 +50,10 @@ class Network(NamedTuple):
 
 NETWORKS = {
     'resnet110': Network(
-        'localsup_mm::infopro/resnet110_k4_balanced_cifar10.py', 1024, (32, 32)
+        'localsup_mm::infopro/resnet110_k4_balanced_cifar10.py',
+        1024,
+        (32, 32),
+        dict(cheap=['backbone.layer*.*']),
     ),
     'deit-base': Network(
         'localsup_mm::infopro/deit-base_imagenet.py', 64, (224, 224)
