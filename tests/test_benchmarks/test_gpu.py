@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 from processes import run_script
 
 SCRIPT = 'benchmarks/gpu.py'
 
 
+@pytest.mark.slow
 def test_fp32_and_amp_predicted_and_measured(tmp_path):
     path = tmp_path / 'gpu.json'
     output = run_script(
