@@ -75,6 +75,7 @@ __all__ = [
     'is_lazy_config',
     'leave_out_of_ddp',
     'let_configs_inherit',
+    'make_without_data',
     'not_compiled',
     'set_scale_update',
     'skips_seen_batches',
@@ -137,6 +138,26 @@ def detach_alias(tensor: Tensor) -> Tensor:
     view_key = torch._C.DispatchKey.ADInplaceOrView
     with torch._C._SetExcludeDispatchKeyGuard(view_key, False):
         return tensor.detach()
+
+
+def make_without_data(cls: type, like: Tensor, num_images: int) -> Tensor:
+    """Make a tensor of a subclass that has a shape and no storage.
+
+    Args:
+        cls (type): The subclass.
+        like (Tensor): A tensor of its dtype, device and shape but for the
+            first dimension.
+        num_images (int): The size of that.
+
+    Returns:
+        Tensor: It has no gradient.
+    """
+    return Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        cls,
+        (num_images, *like.shape[1:]),
+        dtype=like.dtype,
+        device=like.device,
+    )
 
 
 def is_in_backward() -> bool:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS = (
     'upstream',
     'errors',
+    'outside_autocast',
     'replaced_method',
     'metering',
     'hosts',

@@ -122,6 +122,7 @@ def test_rooms_that_the_architecture_names_are_those_there_are():
     assert named == {
         *there,
         'errors.py',
+        'outside_autocast.py',
         'replaced_method.py',
         'upstream.py',
     }

@@ -154,7 +154,8 @@ def draw_curves(
             a run maps the iteration of an evaluation to the metric.
         ylabel (str): The name of the metric.
         path (Path): The file of the picture.
-        xlabel (str): What the runs map to it. Defaults to 'iterations'.
+        xlabel (str): The name of the keys of a run. Defaults to
+            'iterations'.
 
     Raises:
         ImportError: If matplotlib is missing.

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import SetupError
-from ..upstream import not_compiled, tree_map_only
+from ..upstream import make_without_data, not_compiled, tree_map_only
 
 __all__ = ['LossByImage']
 
@@ -94,12 +94,7 @@ class _Enlarged(Tensor):
 
     @staticmethod
     def __new__(cls, like: Tensor, num_images: int) -> '_Enlarged':
-        return Tensor._make_wrapper_subclass(
-            cls,
-            (num_images, *like.shape[1:]),
-            dtype=like.dtype,
-            device=like.device,
-        )
+        return make_without_data(cls, like, num_images)
 
     @classmethod
     def make_from(
