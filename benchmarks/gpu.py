@@ -7,7 +7,7 @@ was predicted on fake tensors. Without a GPU it counts living tensors, which
 tries the script at a small size.
 
     python benchmarks/gpu.py --json gpu.json
-    python benchmarks/gpu.py --networks resnet110 --batch 4 --size 16x16
+    python benchmarks/gpu.py --networks resnet32 --batch 4 --size 16x16
 """
 
 import argparse
@@ -49,6 +49,12 @@ class Network(NamedTuple):
 
 
 NETWORKS = {
+    'resnet32': Network(
+        'localsup_mm::infopro/resnet32_k4_softmax_cifar10.py',
+        1024,
+        (32, 32),
+        dict(cheap=['backbone.layer*.*']),
+    ),
     'resnet110': Network(
         'localsup_mm::infopro/resnet110_k4_balanced_cifar10.py',
         1024,

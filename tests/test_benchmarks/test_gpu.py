@@ -13,12 +13,12 @@ def test_fp32_and_amp_predicted_and_measured(tmp_path):
     path = tmp_path / 'gpu.json'
     output = run_script(
         SCRIPT,
-        *('--networks', 'resnet110', '--size', '8x8'),
+        *('--networks', 'resnet32', '--size', '16x16'),
         *('--batch', '8', '--rounds', '2', '--json', path),
     )
     assert '| recompute | ' in output
     results = json.loads(path.read_text())['results']
-    assert [*results] == ['resnet110, fp32', 'resnet110, AMP']
+    assert [*results] == ['resnet32, fp32', 'resnet32, AMP']
     for found in results.values():
         assert [*found] == ['e2e', 'with_cp', 'infopro', 'recompute']
         for cost in found.values():
@@ -27,8 +27,8 @@ def test_fp32_and_amp_predicted_and_measured(tmp_path):
 
 
 def test_no_time_is_left():
-    output = run_script(SCRIPT, '--networks', 'resnet110', '--minutes', '-1')
-    assert 'left out after -1.0 min: resnet110, fp32; resnet110, AMP' in output
+    output = run_script(SCRIPT, '--networks', 'resnet32', '--minutes', '-1')
+    assert 'left out after -1.0 min: resnet32, fp32; resnet32, AMP' in output
 
 
 def test_bad_rounds():
