@@ -43,7 +43,7 @@ class LocalFullyShardedDataParallel(nn.Module):
 
     Each process has to use the same parameters in an iteration. EMA of the
     weights, parameters of a single number and mmengine's FlexibleRunner do
-    not go with it.
+    not go with it. The hosts' ``with_cp`` and GPUs are not tested yet.
 
     Source: ``fully_shard`` of torch 2.6 and newer.
 
