@@ -37,7 +37,7 @@ def note(planner, plan, ratio, lowest=1.0, budget=None):
 def test_what_saves_memory_needs_no_word(planner, plan):
     assert note(planner, plan, 0.97) == ''
     assert plan.note == ''
-    assert len(plan.describe().splitlines()) == 3
+    assert len(plan.describe().splitlines()) == 4
 
 
 @pytest.mark.parametrize('ratio', [0.99, 1.0, 1.01])
