@@ -44,7 +44,7 @@ def choose_aux_nets(
         that any boundaries need with them.
     """
     limit = max_extra_macs * profile.macs
-    most = min(num_local_modules, len(profile.stretches))
+    most = min(num_local_modules, len(profile.names) + 1)
     for i, aux_nets in enumerate(sizes, 1):
         _LOGGER.info(f'aux nets at each place, size {i} of {len(sizes)}')
         memory_model = _model_memory(workload, profile, places, aux_nets)

@@ -240,7 +240,7 @@ class Planner:
             model.backbone,
             expand_local_modules(boundaries=boundaries, **self.aux_nets),
             self.trace_size,
-            self.context_supply,
+            self.context_supply if boundaries else None,
         )
         model = revert_sync_batchnorm(model)
         prepare_model(model)
