@@ -28,7 +28,7 @@ __all__ = [
 COMMANDS = {
     'train': 'Train a model, by local modules or end to end.',
     'test': 'Evaluate a checkpoint on the test set of a config.',
-    'plan': 'Find where to cut a network into local modules.',
+    'plan': 'Find where to cut a network, and what to recompute.',
     'localize': "Write a config that trains a host's network locally.",
     'compare': 'Compare memory and time of ways to train a network.',
     'accuracy': 'Compare the accuracy of ways to train a network.',

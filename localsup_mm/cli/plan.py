@@ -1,4 +1,4 @@
-"""Find where to cut a network into local modules, and what to recompute.
+"""Find where to cut a network, and what to recompute.
 
 No GPU, no data and no weights are needed: the training iteration is traced on
 fake tensors. --boundaries tells what a choice of one's own costs. Aux nets are
