@@ -10,12 +10,8 @@ from torch.autograd.function import once_differentiable
 
 from ..errors import SetupError
 from ..outside_autocast import outside_autocast
-from ..upstream import (
-    FakeTensor,
-    not_compiled,
-    tree_flatten,
-    tree_unflatten,
-)
+from ..upstream import FakeTensor, tree_flatten, tree_unflatten
+from .method_replacement import MethodReplacement
 
 __all__ = ['EarlyGradients']
 
@@ -23,7 +19,7 @@ __all__ = ['EarlyGradients']
 _FIRST_SCALE = 2.0**15
 
 
-class EarlyGradients:
+class EarlyGradients(MethodReplacement):
     """Takes the place of a method that returns losses, and differentiates it.
 
     The backward of the losses runs within the forward pass, right behind the
@@ -36,32 +32,23 @@ class EarlyGradients:
     loss does, multiplies them. The next one here begins with that number, so
     that float16 loses no small gradients.
 
-    Without gradients it is the module's own method. A deep copy of the module
-    has one of its own.
-
     Args:
         module (nn.Module): The module.
         method (Callable): Its method, e.g. ``loss`` of a head.
         name (str): Its name in the model, for messages.
 
     Attributes:
-        has_run (bool): Whether it has run at least once with gradients.
+        scale (Tensor, optional): The number that the last backward began
+            with, ``()``; None before the first.
     """
 
     def __init__(self, module: nn.Module, method: Callable, name: str) -> None:
-        self.module = module
-        self.name = name
-        self.has_run = False
+        super().__init__(module, method, name)
         self.scale: Optional[Tensor] = None
-        # by this name inspect.signature finds the arguments
-        self.__wrapped__ = method
+        self._is_checked = False
 
-    @not_compiled
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the method and the backward of its losses."""
-        if not torch.is_grad_enabled():
-            return self.__wrapped__(*args, **kwargs)
-        is_first, self.has_run = not self.has_run, True
         leaves, spec = tree_flatten((args, kwargs))
         inputs = {i: leaves[i] for i in _find_learning(leaves)}
         for i, tensor in inputs.items():
@@ -78,8 +65,9 @@ class EarlyGradients:
                 'or cheap, or the method that computes the loss.'
             )
         ends = [*(leaves[i] for i in inputs), *parameters]
-        if is_first:
+        if not self._is_checked:
             self._check_ends(losses, ends)
+            self._is_checked = True
         scale = self._find_scale(losses[0])
         with outside_autocast(losses[0].device.type):
             found = torch.autograd.grad(

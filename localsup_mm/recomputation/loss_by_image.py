@@ -6,14 +6,15 @@ from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import SetupError
-from ..upstream import make_wrapper_subclass, not_compiled, tree_map_only
+from ..upstream import make_wrapper_subclass, tree_map_only
+from .method_replacement import MethodReplacement
 
 __all__ = ['LossByImage']
 
@@ -30,7 +31,7 @@ _FACTS = {
 _CLASSES = {Tensor.topk, torch.topk, Tensor.argmax, torch.argmax}
 
 
-class LossByImage:
+class LossByImage(MethodReplacement):
     """Takes the place of a method that enlarges logits to compare them.
 
     A segmentor's head enlarges its logits to the size of the labels: of all
@@ -48,24 +49,10 @@ class LossByImage:
         module (nn.Module): The module.
         method (Callable): Its method, e.g. ``loss_by_feat`` of a head.
         name (str): Its name in the model, for messages.
-
-    Attributes:
-        has_run (bool): Whether it has run at least once with gradients.
     """
 
-    def __init__(self, module: nn.Module, method: Callable, name: str) -> None:
-        self.module = module
-        self.name = name
-        self.has_run = False
-        # by this name inspect.signature finds the arguments
-        self.__wrapped__ = method
-
-    @not_compiled
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the method."""
-        if not torch.is_grad_enabled():
-            return self.__wrapped__(*args, **kwargs)
-        self.has_run = True
         with _EnlargingLater():
             return self.__wrapped__(*args, **kwargs)
 

@@ -11,13 +11,12 @@ from torch import nn
 from ..hosts import find_checkpointing_layers
 from .early_gradients import EarlyGradients
 from .loss_by_image import LossByImage
+from .method_replacement import MethodReplacement
 from .recomputed_method import RecomputedMethod
 
 __all__ = ['can_recompute', 'find_recomputed', 'recompute_modules']
 
-# what takes the place of a method
-_Replacement = Union[RecomputedMethod, EarlyGradients, LossByImage]
-_KINDS: dict[str, Callable[[nn.Module, Callable, str], _Replacement]] = {
+_KINDS: dict[str, Callable[[nn.Module, Callable, str], MethodReplacement]] = {
     'full': partial(RecomputedMethod, is_cheap=False),
     'cheap': partial(RecomputedMethod, is_cheap=True),
     'early': EarlyGradients,
@@ -49,7 +48,9 @@ def recompute_modules(
             activations and the like. ``dict(early=['*_head.loss'])`` computes
             nothing again: the backward of a method that returns losses runs
             right behind it, and its graph is gone before the next head runs;
-            see :class:`EarlyGradients`.
+            see :class:`EarlyGradients`. ``by_image=['*_head.loss_by_feat']``
+            enlarges logits and compares them image by image; see
+            :class:`LossByImage`.
 
     Raises:
         TypeError: If ``recompute`` is neither.
@@ -76,18 +77,18 @@ def recompute_modules(
             else:
                 name = f'{name}.{method}'
             present = getattr(module, method)
-            if isinstance(present, (RecomputedMethod, EarlyGradients)):
+            if isinstance(present, MethodReplacement):
                 present = present.__wrapped__
             setattr(module, method, _KINDS[kind](module, present, name))
 
 
-def find_recomputed(model: nn.Module) -> list[_Replacement]:
+def find_recomputed(model: nn.Module) -> list[MethodReplacement]:
     """Find what stands in the place of methods of a model's submodules."""
     return [
         method
         for module in model.modules()
         for method in vars(module).values()
-        if isinstance(method, (RecomputedMethod, EarlyGradients))
+        if isinstance(method, MethodReplacement)
     ]
 
 
@@ -122,9 +123,10 @@ def _read(
         and all(isinstance(name, str) for name in names)
         for names in kinds.values()
     ):
+        known = ', '.join(map(repr, _KINDS))
         raise TypeError(
             '`recompute` should be a list of names, or such lists under '
-            f"'full', 'cheap' and 'early', but got {recompute!r}. Write e.g. "
+            f'{known}, but got {recompute!r}. Write e.g. '
             "['neck'] or dict(cheap=['backbone.layer1.*'], full=['neck'])."
         )
     return [(kind, name) for kind, names in kinds.items() for name in names]

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import SetupError
-from ..upstream import find_version, not_compiled, tree_flatten, tree_unflatten
+from ..upstream import find_version, tree_flatten, tree_unflatten
 from .kept_buffers import KeptBuffers
 from .kept_products import KeptProducts
+from .method_replacement import MethodReplacement
 
 __all__ = ['RecomputedMethod']
 
@@ -19,7 +19,7 @@ __all__ = ['RecomputedMethod']
 _SIDE_EFFECTS = (LookupError, AttributeError, TypeError, ValueError)
 
 
-class RecomputedMethod:
+class RecomputedMethod(MethodReplacement):
     """Takes the place of a method of a module, and runs it twice.
 
     The first run keeps its inputs alone; the second, in the backward, makes
@@ -30,35 +30,21 @@ class RecomputedMethod:
     - a cheap one keeps what convs and matrix products returned, too, see
       :class:`KeptProducts`.
 
-    Without gradients it is the module's own. A deep copy of the module has
-    one of its own.
-
     Args:
         module (nn.Module): The module.
         method (Callable): Its method, ``forward`` in most cases.
         name (str): Its name in the model, for messages.
         is_cheap (bool): Whether no conv or matrix product is computed again.
-
-    Attributes:
-        has_run (bool): Whether it has run twice, or will, at least once.
     """
 
     def __init__(
         self, module: nn.Module, method: Callable, name: str, is_cheap: bool
     ) -> None:
-        self.module = module
-        self.name = name
+        super().__init__(module, method, name)
         self.is_cheap = is_cheap
-        self.has_run = False
-        # by this name inspect.signature finds the arguments
-        self.__wrapped__ = method
 
-    @not_compiled
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the method; the backward will run it again."""
-        if not torch.is_grad_enabled():
-            return self.__wrapped__(*args, **kwargs)
-        self.has_run = True
         # checkpoint watches over the tensors that it is called with
         leaves, spec = tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]

@@ -17,7 +17,7 @@ from localsup_mm import (
     recompute_modules,
 )
 from localsup_mm.metering import LiveBytes, MacCounter
-from localsup_mm.recomputation import find_recomputed
+from localsup_mm.recomputation import can_recompute, find_recomputed
 
 EARLY = dict(early=['head.loss'])
 BY_IMAGE = dict(by_image=['head.loss_by_feat'])
@@ -221,6 +221,21 @@ def test_a_copy_learns_by_its_own_weights():
     (losses['loss'] + losses['loss_2']).backward()
     assert other.head.conv.weight.grad is not None
     assert net.head.conv.weight.grad is None
+
+
+@pytest.mark.parametrize('kind', ['early', 'by_image'])
+def test_each_method_is_found_and_replaced_once(kind):
+    net = TwoHeads()
+    loss = net.head.loss
+    for _ in range(2):
+        recompute_modules(net, {kind: ['head.loss']})
+    (method,) = find_recomputed(net)
+    assert (method.name, method.has_run) == ('head.loss', False)
+    assert method.__wrapped__ == loss
+    net.head.loss(torch.rand(2, 8, 4, 4))
+    assert method.has_run
+    assert not can_recompute(net, 'head')
+    assert can_recompute(net, 'aux')
 
 
 def test_evaluation_is_the_method_itself():

@@ -341,7 +341,12 @@ def test_named_twice_it_is_of_the_last_kind():
             ValueError,
             r"'backbone.layer2.0.conv1' with with_cp=True in 'backbone.layer2",
         ),
-        ('toy', 'neck', TypeError, "but got 'neck'. Write e.g."),
+        (
+            'toy',
+            'neck',
+            TypeError,
+            "under 'full', 'cheap', 'early', 'by_image', but got 'neck'",
+        ),
         ('toy', dict(often=['neck']), TypeError, "'often': .*Write e.g."),
         ('toy', dict(full=[3]), TypeError, r'\[3\]'),
     ],
