@@ -45,22 +45,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     '--lowest': dict(action='store_true', help='the lowest memory, any K'),
     '--recompute': dict(
         choices=['none', 'cheap', 'any'],
-        help='what may be computed again in the backward: all but convs and '
-        'matrix products, or any part of the model (any; none with -k)',
+        help='what may be computed again (any; none with -k)',
     ),
     '--macs-per-byte': dict(
         type=float,
         default=10.0,
         metavar='X',
-        help='the MACs in the time of a byte that other ops move (%(default)g)'
-        '; localsup compare measures it',
+        help='MACs in the time of a moved byte (%(default)g)',
     ),
     '--boundary-time': dict(
         type=float,
         default=0.01,
         metavar='X',
-        help='the fraction of the time of a step that a cut more has to save '
-        '(%(default)g)',
+        help='what a cut has to save, of a step (%(default)g)',
     ),
     '--method': dict(help='how local modules are trained (%(default)s)'),
     # a Runner

@@ -1,11 +1,8 @@
 """Write a config that trains a host's network locally.
 
 The written config inherits from the given one; `localsup train` trains it.
-Boundaries, and what is recomputed, come from the planner, aux nets are cheap
-ones for the host's task; both stand in it and can be edited. --batch, --amp,
---with-cp and --step-each-module are written into it, too; --size is not.
-Beside it goes a copy of a config with read_base(), which nothing can inherit
-from otherwise.
+Cuts, recomputation and cheap aux nets in it are for you to edit; --size is not
+written. Beside it goes a copy of a base with read_base().
 
 example:
   localsup localize mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \\

@@ -7,7 +7,6 @@ those of the config, or cheap ones for the host's task where it has none.
 example:
   localsup plan localsup_mm::e2e/deeplabv3_r101_cityscapes.py \\
       --memory-budget 3GiB
-  localsup plan localsup_mm::e2e/resnet32_cifar10.py -k 4 --balance time
 """
 
 import argparse
@@ -44,8 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--balance',
         choices=['memory', 'time'],
         default='memory',
-        help='what local modules share evenly: memory, or the time of an '
-        'iteration, for a process each (with -k; %(default)s)',
+        help='what local modules share (%(default)s; time with -k)',
     )
 
 

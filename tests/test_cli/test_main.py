@@ -11,7 +11,7 @@ from processes import ROOT, run_tool, start, start_localsup
 from localsup_mm.cli import arguments, export, main
 from localsup_mm.version import __version__
 
-SCREEN = 48
+SCREEN = 40
 COMMANDS = list(main.COMMANDS)
 # another name of the same thing
 SHIMS = {

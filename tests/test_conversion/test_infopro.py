@@ -197,10 +197,10 @@ def test_cityscapes(tiny):
 @torch.no_grad()
 def test_a_bias_before_a_norm_is_folded_exactly(tiny):
     """In training, too: a batch norm takes the bias off again."""
-    network = make_cityscapes(tiny)
+    network = make_cityscapes(tiny).double()
     bias = network.head_inter[0].bias
     nn.init.normal_(bias, std=3)
-    model = build_host_model(tiny).eval()
+    model = build_host_model(tiny).double().eval()
     before = network.state_dict()['head_inter.1.running_mean'].clone()
     converted = convert_weights(
         network.state_dict(), RELEASES['infopro'][1], model.state_dict()
@@ -208,11 +208,11 @@ def test_a_bias_before_a_norm_is_folded_exactly(tiny):
     # the authors' file stays as it is
     assert torch.equal(network.head_inter[1].running_mean, before)
     model.load_state_dict(converted.state_dict)
-    x = torch.randn(2, 128, 8, 8)
+    x = torch.randn(2, 128, 8, 8, dtype=torch.float64)
     for is_training in (False, True):
         conv = local_module(model).aux_head.convs[0].train(is_training)
         theirs = network.head_inter[:3].train(is_training)
-        torch.testing.assert_close(conv(x), theirs(x), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(conv(x), theirs(x))
     torch.testing.assert_close(
         conv.bn.running_mean, theirs[1].running_mean - bias
     )

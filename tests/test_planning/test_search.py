@@ -134,13 +134,16 @@ def check(model, k):
 
 def test_a_boundary_has_its_price():
     """Where it saves less time than that, fewer local modules are better."""
-    model = make_model(7, num_places=3, num_ways=2)
-    free, dear = (
-        [len(c.places) for c in find_choices(model, boundary_time=price)]
-        for price in (0.0, 1.0)
-    )
-    assert sum(dear) < sum(free)
-    assert dear[-1] == 0
+    most = {0.0: 0, 1.0: 0}
+    for seed in range(8):
+        model = make_model(seed, num_places=3, num_ways=2)
+        for price in most:
+            choices = find_choices(model, boundary_time=price)
+            most[price] += sum(len(choice.places) > 0 for choice in choices)
+            if price:
+                assert choices[-1].places == ()
+    # a dear one is left where nothing else has so low a peak
+    assert 0 < most[1.0] < most[0.0]
 
 
 def test_more_modules_than_places():
