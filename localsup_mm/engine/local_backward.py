@@ -60,7 +60,9 @@ class LocalBackwardMixin(WholeStateMixin):
     guard: Optional[NonfiniteGuard] = None
     _parameters: Mapping[LocalModule, Mapping[nn.Parameter, str]] = {}
     _last_parameters: Collection[nn.Parameter] = ()
+    # those that have had no loss yet, and whose gradients were not looked at
     _unproven: AbstractSet[LocalModule] = frozenset()
+    _unchecked: AbstractSet[LocalModule] = frozenset()
     _is_first_step: bool = False
     _checked_model: Optional[nn.Module] = None
     _local_losses = LocalLosses()
@@ -113,7 +115,7 @@ class LocalBackwardMixin(WholeStateMixin):
             self._last_parameters = set(model.parameters()).difference(
                 *self._parameters.values()
             )
-            self._unproven = set(self._parameters)
+            self._unproven = self._unchecked = frozenset(self._parameters)
             self._is_first_step = True
 
     def initialize_count_status(
@@ -155,11 +157,12 @@ class LocalBackwardMixin(WholeStateMixin):
         with outside_autocast(loss.device.type), inner_count_kept(self):
             self.backward(self.scale_loss(loss))
         self._local_losses.add(local_module.name, log_vars)
-        if local_module in self._unproven:
-            # those that are accumulated have no shards yet
-            if self.should_sync() or not is_sharded(model):
-                check_gradients(local_module, self._parameters[local_module])
-            self._unproven -= {local_module}
+        self._unproven -= {local_module}
+        # while they are accumulated, shards have none
+        is_there = self.should_sync() or not is_sharded(model)
+        if is_there and local_module in self._unchecked:
+            check_gradients(local_module, self._parameters[local_module])
+            self._unchecked -= {local_module}
         if (
             isinstance(model, LocalDistributedDataParallel)
             and self.should_sync()

@@ -47,7 +47,6 @@ def make_planner(
         trace_size (tuple[int, int], optional): ``input_size`` of
             :func:`trace_backbone`. Defaults to None: its default, or that of
             the images where the backbone takes no other.
-
         recompute (str): The parts of backbone, neck and heads that plans may
             compute again in the backward: ``'none'``; ``'cheap'``, all but
             convs and matrix products; or ``'any'``. An iteration more is run

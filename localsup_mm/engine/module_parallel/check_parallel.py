@@ -24,11 +24,13 @@ def check_model_and_number(model: nn.Module, num_processes: int) -> None:
         SetupError: If there are more or fewer.
     """
     backbones = find_supervised_backbones(model)
-    if len([*filter(learns, backbones)]) != 1 or len(backbones) != 1:
+    learning = [*filter(learns, backbones)]
+    if len(learning) != 1 or len(backbones) != 1:
         raise SetupError(
-            '`model` should have one LocalBackbone that learns for '
-            f'ModuleParallelRunner, but got {len(backbones)}. Wrap one '
-            'backbone, or leave runner_type out.'
+            '`model` should have one LocalBackbone, and that should learn, '
+            f'for ModuleParallelRunner, but got {len(backbones)}, of which '
+            f'{len(learning)} learn. Wrap one backbone, or leave runner_type '
+            'out.'
         )
     number = len(backbones[0].local_supervision.local_modules) + 1
     if number != num_processes:

@@ -3,7 +3,7 @@
 from typing import Any, Optional
 
 from mmengine.device import get_device
-from mmengine.dist import get_rank, is_distributed
+from mmengine.dist import get_rank, get_world_size
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -44,8 +44,17 @@ class ModuleParallelRunner(Runner):
     def wrap_model(
         self, model_wrapper_cfg: Optional[dict], model: nn.Module
     ) -> nn.Module:
-        """Wrap the model in :class:`ModuleParallel`."""
-        if not is_distributed() or isinstance(model, ModuleParallel):
+        """Wrap the model in :class:`ModuleParallel`.
+
+        Args:
+            model_wrapper_cfg (dict, optional): That of the config.
+            model (nn.Module): The model.
+
+        Returns:
+            nn.Module: The wrapped model; in a single process what mmengine's
+            Runner makes of it.
+        """
+        if get_world_size() == 1 or isinstance(model, ModuleParallel):
             return super().wrap_model(model_wrapper_cfg, model)
         replace_sync_norms(model)  # each norm gets whole batches
         arguments = dict(model_wrapper_cfg or {})
@@ -92,14 +101,24 @@ class ModuleParallelRunner(Runner):
     def scale_lr(
         self, optim_wrapper: Any, auto_scale_lr: Optional[dict] = None
     ) -> None:
-        """Scale the learning rate by the batch, which all processes share."""
+        """Scale the learning rate by the batch, which all processes share.
+
+        Args:
+            optim_wrapper (OptimWrapper): Its learning rates are changed.
+            auto_scale_lr (dict, optional): See mmengine's Runner.
+        """
         if auto_scale_lr and isinstance(self.model, ModuleParallel):
             base = auto_scale_lr['base_batch_size'] * self.world_size
             auto_scale_lr = dict(auto_scale_lr, base_batch_size=base)
         super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        """Save what all processes have trained; all of them call it."""
+        """Save what all processes have trained; all of them call it.
+
+        Args:
+            *args: Arguments of mmengine's ``save_checkpoint``.
+            **kwargs: Its keyword arguments.
+        """
         model = self.model
         if not isinstance(model, ModuleParallel):
             return super().save_checkpoint(*args, **kwargs)
@@ -110,7 +129,11 @@ class ModuleParallelRunner(Runner):
         return None
 
     def train(self) -> nn.Module:
-        """Train; all processes end with the whole model."""
+        """Train; all processes end with the whole model.
+
+        Returns:
+            nn.Module: The wrapped model.
+        """
         try:
             trained = super().train()
             if isinstance(self.model, ModuleParallel):

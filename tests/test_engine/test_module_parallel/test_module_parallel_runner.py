@@ -129,6 +129,15 @@ def test_training_is_that_of_one_process(tmp_path, name):
     assert set(SCALARS) <= logs[0][-1 if 'loss' in logs[0][-1] else -2].keys()
 
 
+def test_a_single_process_trains_as_ever(tmp_path):
+    """One that a launcher has started, too."""
+    alone, launched = tmp_path / 'alone', tmp_path / 'launched'
+    cfg = dict(model_wrapper_cfg=dict(type='LocalDistributedDataParallel'))
+    train_alone(alone)
+    run_processes(1, train_in_parallel, str(launched), dict(cfg=cfg))
+    assert_same(read(launched, ITERS), read(alone, ITERS))
+
+
 def test_a_resumed_training_is_exact(tmp_path):
     """In as many processes, and in one."""
     alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'

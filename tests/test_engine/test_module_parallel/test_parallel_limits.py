@@ -23,17 +23,19 @@ def check_refused(rank):
 
     def assert_refused(wrapper, match, error=ValueError, **kwargs):
         model = ModuleParallel(build_model(kwargs.pop('case', TWO)), **kwargs)
-        wrapper = wrapper(model) if callable(wrapper) else wrapper
         with pytest.raises(error, match=match):
-            model.train_step(kwargs.get('batch', batch), wrapper)
+            model.train_step(batch, wrapper(model))
 
     def local(**kwargs):
         return lambda model: wrap(model, **kwargs)
 
     assert_refused(local(), '3 for 2. Start 3 processes', case=CASES['toy'])
-    assert_refused(
-        local(), '0 boundaries|got 1 for 2', case=TWO._replace(boundaries=[])
-    )
+    frozen = ModuleParallel(build_model(TWO))
+    frozen.module.backbone.requires_grad_(False)
+    with pytest.raises(ValueError, match='got 1, of which 0 learn'):
+        frozen.train_step(batch, wrap(frozen))
+    alone = TWO._replace(boundaries=[])
+    assert_refused(local(), 'got 1 for 2', case=alone)
     assert_refused(
         local(clip_grad=dict(max_norm=1.0)),
         "max_norm': 1.0}.*clip_each_module=True",

@@ -25,6 +25,7 @@ from union_cases import (
 from localsup_mm import LocalOptimWrapper
 from localsup_mm.engine import LocalFullyShardedDataParallel
 from localsup_mm.engine.sharding import shard_model
+from localsup_mm.supervision import find_supervised_backbones
 from localsup_mm.upstream import find_fully_shard
 
 needs_fully_shard = pytest.mark.skipif(
@@ -62,6 +63,7 @@ def check_ways(rank, number, path):
         found = train(way, LocalFullyShardedDataParallel, rank, number)
         assert_same(found, expected, way)
     check_reduced_at_once(rank, number)
+    check_gradients_are_looked_at(rank, number)
     check_bytes(number)
 
 
@@ -106,6 +108,26 @@ def check_reduced_at_once(rank, number):
     behind = sum(end > last.end for end in reduced)
     assert before and between and behind
     assert before + between + behind == len(reduced)
+
+
+def check_gradients_are_looked_at(rank, number):
+    """Once for each local module, when there are gradients of shards."""
+    model = LocalFullyShardedDataParallel(make_model(()))
+    wrapper = LocalOptimWrapper(
+        optimizer=torch.optim.AdamW(model.parameters()), accumulative_counts=2
+    )
+    wrapper.initialize_count_status(model, 0, 4)
+    (backbone,) = find_supervised_backbones(model)
+    local_modules = backbone.local_supervision.local_modules
+    seen: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            'localsup_mm.engine.local_backward.check_gradients',
+            lambda module, parameters: seen.append(module.name),
+        )
+        for expected in (0, 1, 1, 1):
+            train_step(model, wrapper, rank, number)
+            assert seen == [m.name for m in local_modules] * expected
 
 
 def check_bytes(number):
