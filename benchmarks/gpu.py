@@ -102,7 +102,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--networks', nargs='+', choices=NETWORKS, default=[*NETWORKS]
     )
     add_shared(parser, '--size', '--batch', '--json')
-    add_shared(parser, '--rounds', default=7)
+    add_shared(
+        parser,
+        '--rounds',
+        default=7,
+        help='times each is measured, in turn (%(default)s)',
+    )
     parser.add_argument(
         '--minutes',
         type=float,

@@ -25,6 +25,7 @@ import statistics
 import time
 from functools import partial
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 
 import torch
 import torch.distributed as dist
@@ -65,6 +66,9 @@ def parse_args():
     args.k = args.num_local_modules or (
         [2] if args.what == 'measure' else [2, 4, 8, 16]
     )
+    k = len(args.boundaries) + 1 if args.boundaries else args.k[0]
+    if args.what == 'measure' and (k, len(args.k)) != (2, 1):
+        parser.error(f'`measure` has two processes, but got {k} local modules')
     return args
 
 
@@ -98,10 +102,11 @@ def wrap(model, **kwargs):
     return LocalOptimWrapper(optimizer=optimizer, **kwargs)
 
 
-def measure(rank, args, cfg, boundaries):
+def measure(rank, args, cfg, boundaries, store):
     torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT='29517')
-    dist.init_process_group('gloo', rank=rank, world_size=2)
+    dist.init_process_group(
+        'gloo', init_method=f'file://{store}', rank=rank, world_size=2
+    )
     torch.manual_seed(0)
     batch = make_batch(cfg, args.batch, (args.size, args.size))
     half = {key: value[rank::2] for key, value in batch.items()}
@@ -251,19 +256,20 @@ def main():
         if args.what == 'simulate':
             simulate(args, cfg, plans)
         else:
-            for boundaries in plans.values():
+            (boundaries,) = plans.values()
+            with TemporaryDirectory() as folder:
                 mp.start_processes(
                     scoped_measure,
-                    args=(args, boundaries),
+                    args=(args, boundaries, f'{folder}/store'),
                     nprocs=2,
                     start_method='spawn',
                 )
 
 
-def scoped_measure(rank, args, boundaries):
+def scoped_measure(rank, args, boundaries, store):
     cfg = read_training(args.config)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        measure(rank, args, cfg, boundaries)
+        measure(rank, args, cfg, boundaries, store)
 
 
 if __name__ == '__main__':

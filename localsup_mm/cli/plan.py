@@ -59,11 +59,24 @@ def run(args: argparse.Namespace) -> None:
             '`--balance time` should go with --num-local-modules, the number '
             'of processes, but got none. Add -k K.'
         )
+    recompute = _find_recompute(args)
     with showing_progress():
-        _plan(args)
+        _plan(args, recompute)
 
 
-def _plan(args: argparse.Namespace) -> None:
+def _find_recompute(args: argparse.Namespace) -> str:
+    if args.boundaries is None and args.balance == 'memory':
+        return choose_recompute(args)
+    if args.recompute not in (None, 'none'):
+        raise ValueError(
+            '`--recompute` should go with a search for memory, but got '
+            f'{args.recompute!r} with --boundaries or --balance time. Leave '
+            'one of them out.'
+        )
+    return 'none'
+
+
+def _plan(args: argparse.Namespace, recompute: str) -> None:
     cfg = read_training(args.config)
     start = time.perf_counter()
     workload = read_workload_arguments(cfg, args)
@@ -74,7 +87,7 @@ def _plan(args: argparse.Namespace) -> None:
             find_aux_nets(cfg, workload.input_shape[-2:]),
             cfg.model.backbone.get('context_supply'),
             cfg.model.backbone.get('input_size'),
-            'none' if args.boundaries else choose_recompute(args),
+            recompute,
             args.macs_per_byte,
             args.boundary_time,
         )

@@ -32,13 +32,7 @@ def plan_balanced(planner: Planner, num_local_modules: int) -> Plan:
     Raises:
         ValueError: If there are not so many places to cut.
     """
-    highest = len(planner.names) + 1
-    if not 1 <= num_local_modules <= highest:
-        raise ValueError(
-            f'`num_local_modules` (-k) should be from 1 to {highest} for '
-            f'{type(planner.workload.model.backbone).__name__}, but got '
-            f'{num_local_modules!r}. Choose one of those.'
-        )
+    planner.check_number(num_local_modules)
     macs = count_macs(planner.workload, planner.names)
     aux = [
         planner.memory_model.aux_cost(place + 1).macs

@@ -95,16 +95,8 @@ class Planner:
             ValueError: If there are not so many places to cut, or the
                 budget is unreadable or too low; it says what the least is.
         """
-        highest = len(self.names) + 1
-        if num_local_modules is not None and not (
-            isinstance(num_local_modules, int)
-            and 1 <= num_local_modules <= highest
-        ):
-            raise ValueError(
-                f'`num_local_modules` (-k) should be from 1 to {highest} for '
-                f'{type(self.workload.model.backbone).__name__}, but got '
-                f'{num_local_modules!r}. Choose one of those.'
-            )
+        if num_local_modules is not None:
+            self.check_number(num_local_modules)
         choices = self.find_choices(num_local_modules)
         if memory_budget is None:
             budget, plan = None, self._plan_lowest(choices)
@@ -117,6 +109,26 @@ class Planner:
         lowest = min(choice.peak for choice in [*choices, *others])
         note = note_savings(self.workload, self.profile, plan, lowest, budget)
         return replace(plan, note=note)
+
+    def check_number(self, num_local_modules: int) -> None:
+        """Check that there are enough places to cut.
+
+        Args:
+            num_local_modules (int): K.
+
+        Raises:
+            ValueError: If there are not.
+        """
+        highest = len(self.names) + 1
+        if not (
+            isinstance(num_local_modules, int)
+            and 1 <= num_local_modules <= highest
+        ):
+            raise ValueError(
+                f'`num_local_modules` (-k) should be from 1 to {highest} for '
+                f'{type(self.workload.model.backbone).__name__}, but got '
+                f'{num_local_modules!r}. Choose one of those.'
+            )
 
     def evaluate(
         self,

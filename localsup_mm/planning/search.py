@@ -86,8 +86,8 @@ def find_choices(
 
     Returns:
         list[Choice]: Choices from the lowest peak to the lowest cost; no other
-        choice is better in both. The list is empty if there are not so many
-        places.
+        choice is better in both, but that some are left out of many on the
+        way. The list is empty if there are not so many places.
     """
     price = boundary_time * memory_model.step_time
     starts = [0, *memory_model.cuts]

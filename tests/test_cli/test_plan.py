@@ -109,6 +109,14 @@ def test_aux_nets_of_the_config():
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),
         (['--boundaries', 'layer5'], r"`boundary` should.*'layer5'.*Closest"),
+        (
+            ['--boundaries', 'layer1', '--recompute', 'any'],
+            "`--recompute` should.*got 'any' with --boundaries",
+        ),
+        (
+            ['-k', '2', '--balance', 'time', '--recompute', 'cheap'],
+            "`--recompute` should.*got 'cheap' with.*--balance time",
+        ),
     ],
 )
 def test_bad_words(words, message):

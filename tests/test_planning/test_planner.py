@@ -215,7 +215,7 @@ def test_number_of_local_modules():
     assert peaks[-1] < by_stages.peak_memory
 
 
-def test_budget_takes_the_fewest_macs():
+def test_budget_takes_less_than_the_lowest_plan():
     planner = read_planner(DEEPLAB)
     lowest = planner.plan()
     budget = (lowest.peak_memory + lowest.end_to_end) // 2

@@ -90,6 +90,11 @@ def test_budget_takes_the_least_time(read_planner):
     plan = planner.plan(memory_budget=budget)
     assert plan.peak_memory <= budget
     assert plan.extra_time < lowest.extra_time
+    within = [c for c in planner.find_choices() if c.peak <= budget]
+    step = planner.memory_model.step_time
+    price = planner.boundary_time * len(plan.boundaries)
+    cheapest = min(choice.cost for choice in within) / step
+    assert plan.extra_time + price <= cheapest + 0.02
     nothing = planner.plan(memory_budget='1TiB')
     assert (nothing.boundaries, nothing.recompute) == ((), {})
 

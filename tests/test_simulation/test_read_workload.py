@@ -1,11 +1,10 @@
 """What a config trains, read without its data."""
 
-import logging
 import re
 
 import pytest
 import torch
-from mmengine.logging import MMLogger
+from messages import collect_warnings
 from processes import ROOT
 
 from localsup_mm.hosts import read_training
@@ -91,20 +90,9 @@ def test_unknown_host(name):
         read_training(name)
 
 
-@pytest.fixture
-def warned():
-    """What is logged meanwhile."""
-    records = []
-    handler = logging.Handler()
-    handler.emit = records.append
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield records
-    logger.removeHandler(handler)
-
-
-def test_one_image_behind_global_pooling(warned):
+def test_one_image_behind_global_pooling():
     """Refused of a plain batch norm, but not of one that processes share."""
+    messages = collect_warnings()
     cfg = load('e2e/deeplabv3_r18_camvid.py')
     one, two = (
         peak_memory(read_workload(cfg, batch_size=b, image_size=size))
@@ -112,7 +100,6 @@ def test_one_image_behind_global_pooling(warned):
     )
     # as many pixels
     assert one == pytest.approx(two, rel=0.01)
-    messages = [record.getMessage() for record in warned]
     assert sum('that of one of several' in text for text in messages) == 1
     for part in (cfg.model.backbone, cfg.model.decode_head):
         part.norm_cfg = dict(type='BN')
