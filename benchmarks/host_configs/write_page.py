@@ -26,8 +26,8 @@ _HEAD = """\
 What becomes of the configs that mmseg, mmdet and mmpretrain bring, untuned:
 each is read, checked, planned for the lowest memory by cuts alone, and
 localized by InfoPro, on fake tensors. Configs that train the same network on
-batches of the same shape share one measurement. This page is written from the records in
-[docs/logs/hosts.jsonl.gz](logs/hosts.jsonl.gz):
+batches of the same shape share one measurement. This page is written from the
+records in [docs/logs/hosts.jsonl.gz](logs/hosts.jsonl.gz):
 
 ```bash
 python benchmarks/host_configs/sweep.py mmseg mmdet mmpretrain \\
