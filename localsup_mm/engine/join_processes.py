@@ -19,6 +19,12 @@ from ..upstream import find_default_store
 __all__ = ['hanging_processes_named', 'join_processes']
 
 
+# what torchrun sets
+_VARIABLES = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
+
+# how gloo says that a process has waited for others
+_TIMEOUT = 'Timed out waiting|pplication timeout'
+
 # how long processes on CPUs wait for each other, once they have joined
 _joined = SimpleNamespace(timeout=None)
 
@@ -33,9 +39,16 @@ def join_processes(timeout: timedelta, patience: float = 60.0) -> None:
             and again each time. Defaults to 60.0.
 
     Raises:
-        SetupError: If the port is in use, or a process is missing; it says
-            which.
+        SetupError: If the variables are not set, the port is in use, or a
+            process is missing; it says which.
     """
+    unset = [name for name in _VARIABLES if name not in os.environ]
+    if unset:
+        raise SetupError(
+            '`--launcher pytorch` should be given by torchrun or '
+            'tools/dist_train.sh, which set the variables of each process, '
+            f'but got no {", ".join(unset)}. Start it by one of them.'
+        )
     rank, number = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
     host, port = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
     is_hosted = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') == 'True'
@@ -54,6 +67,8 @@ def join_processes(timeout: timedelta, patience: float = 60.0) -> None:
                 f'`MASTER_PORT` should be a free port, but {port} is in use. '
                 'Set another one (PORT for tools/dist_train.sh).'
             ) from error
+        if rank == 0:
+            raise
         raise SetupError(
             f'process 0 should listen at {host}:{port}, but nobody did within '
             f'{_describe(timeout)}. See whether it has started, and '
@@ -95,7 +110,7 @@ def hanging_processes_named(spread: float = 20.0) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        is_timeout = re.search('imed out|pplication timeout', str(error))
+        is_timeout = re.search(_TIMEOUT, str(error))
         if _joined.timeout is None or not is_timeout:
             raise
         rank, number = dist.get_rank(), dist.get_world_size()
@@ -107,6 +122,8 @@ def hanging_processes_named(spread: float = 20.0) -> Iterator[None]:
             number,
             timedelta(seconds=spread),
         )
+        if not missing:
+            raise
         limit = _describe(_joined.timeout)
         raise RuntimeError(
             f'all processes should go on together, but {_name(missing)} did '

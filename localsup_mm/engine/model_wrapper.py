@@ -1,6 +1,7 @@
 """Data-parallel training of local modules."""
 
 from collections.abc import Callable
+from typing import Optional
 
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
@@ -32,10 +33,10 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
 
     Args:
         module (nn.Module): The model.
-        bucket_cap_mb (float): Gradients are sent in buckets of so many MiB
-            at most, those of local modules like DDP's own; a larger
+        bucket_cap_mb (float, optional): Gradients are sent in buckets of so
+            many MiB at most, those of local modules like DDP's own; a larger
             parameter has one to itself. What is sent lives twice, one bucket
-            at a time. Defaults to 25, as in torch.
+            at a time. Defaults to None: 25, and torch's default for DDP.
         **kwargs: Further arguments of mmengine's wrapper. Buffers are not
             broadcast by default, as those of the Runner's are not.
 
@@ -47,7 +48,10 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
     allows_local_backward = True
 
     def __init__(
-        self, module: nn.Module, bucket_cap_mb: float = 25, **kwargs
+        self,
+        module: nn.Module,
+        bucket_cap_mb: Optional[float] = None,
+        **kwargs,
     ) -> None:
         check_same_model(module)
         self_reduced = local_parameters(module)
@@ -58,14 +62,16 @@ class LocalDistributedDataParallel(MMDistributedDataParallel):
         if not any(p.is_cuda for p in module.parameters()):
             kwargs.pop('device_ids', None)  # the Runner sets it, CPU or not
         kwargs.setdefault('broadcast_buffers', False)  # as the Runner does
-        if not bucket_cap_mb > 0:
+        if bucket_cap_mb is not None and not bucket_cap_mb > 0:
             raise SetupError(
                 '`bucket_cap_mb` should be above 0, the MiB of gradients '
                 f'that are sent together, but got {bucket_cap_mb}. Leave it '
                 'out for 25.'
             )
-        super().__init__(module=module, bucket_cap_mb=bucket_cap_mb, **kwargs)
-        self._bucket_bytes = bucket_cap_mb * 2**20
+        if bucket_cap_mb is not None:
+            kwargs['bucket_cap_mb'] = bucket_cap_mb
+        super().__init__(module=module, **kwargs)
+        self._bucket_bytes = (bucket_cap_mb or 25) * 2**20
         self._self_reduced = self_reduced
         # DDP makes all processes start alike, but for what it ignores.
         for parameters in self_reduced.values():

@@ -99,7 +99,7 @@ def build_runner(cfg: Config) -> Runner:
         and not is_joined
     ):
         dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
-        join_processes(timedelta(seconds=dist_cfg.get('timeout', 1800)))
+        join_processes(timedelta(seconds=dist_cfg.get('timeout') or 1800))
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     with sync_norms_allowed():
         return build(cfg)

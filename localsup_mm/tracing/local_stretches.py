@@ -104,7 +104,7 @@ class LocalStretches:
             node is not None
             and (
                 (before is not None and graph.ancestors(before) >> node & 1)
-                or (behind is not None and graph.depends_on(node, behind))
+                or (behind is not None and graph.ancestors(node) >> behind & 1)
             )
             for node in nodes
         )

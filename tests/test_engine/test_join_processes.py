@@ -43,6 +43,16 @@ def test_process_0_is_missing(become):
         join_processes(timedelta(seconds=1))
 
 
+def test_variables_of_the_launcher_are_missing(become, monkeypatch):
+    become(0, find_port())
+    monkeypatch.delenv('RANK')
+    monkeypatch.delenv('MASTER_PORT')
+    with pytest.raises(
+        ValueError, match=r'by torchrun .* got no RANK, MASTER_PORT. Start'
+    ):
+        join_processes(timedelta(seconds=1))
+
+
 def test_port_in_use(become):
     with socket.create_server(('', 0)) as server:
         port = server.getsockname()[1]

@@ -11,6 +11,7 @@ from localsup_mm.planning.balance import (
     find_shares,
     plan_balanced,
 )
+from localsup_mm.planning.planner import Planner
 
 
 @pytest.mark.parametrize('num_local_modules', [1, 2, 3, 5])
@@ -40,9 +41,8 @@ def test_shares_of_a_choice_by_hand():
 
 
 def test_more_local_modules_than_places_are_refused():
-    planner = SimpleNamespace(
-        names=('a', 'b'),
-        workload=SimpleNamespace(model=SimpleNamespace(backbone=None)),
-    )
+    workload = SimpleNamespace(model=SimpleNamespace(backbone=None))
+    profile = SimpleNamespace(names=('a', 'b'))
+    planner = Planner(workload, SimpleNamespace(profile=profile), {})
     with pytest.raises(ValueError, match=r'from 1 to 3.*got 4'):
         plan_balanced(planner, 4)

@@ -1,17 +1,21 @@
 """Pictures of what each local module keeps of the image."""
 
+import logging
 from typing import Optional
 
 import torch
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ...supervision import find_supervised_backbones, record_features
 from ..model_wrapper import unwrap_model
+from ..module_parallel import ModuleParallel
+from ..sharding import is_sharded
 
 __all__ = ['ReconstructionHook', 'reconstruct']
 
@@ -49,7 +53,17 @@ class ReconstructionHook(Hook):
         self.interval = interval
         self.num_images = num_images
 
-    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Say so where no process can draw."""
+        if is_sharded(runner.model):
+            print_log(
+                'ReconstructionHook draws nothing with '
+                'LocalFullyShardedDataParallel, where no process has the '
+                'whole model. Load a checkpoint and call reconstruct.',
+                logger='current',
+                level=logging.WARNING,
+            )
+
     def after_train_iter(
         self,
         runner: Runner,
@@ -63,8 +77,15 @@ class ReconstructionHook(Hook):
             or self.is_last_train_iter(runner)
         ):
             return
-        model = runner.model
-        model = unwrap_model(model)
+        if is_sharded(runner.model):
+            return
+        if isinstance(runner.model, ModuleParallel):
+            runner.model.gather()
+        if is_main_process():
+            self._draw(runner, data_batch)
+
+    def _draw(self, runner: Runner, data_batch: DATA_BATCH) -> None:
+        model = unwrap_model(runner.model)
         inputs = model.data_preprocessor(data_batch, False)['inputs']
         images = reconstruct(model, inputs[: self.num_images])
         if not images:

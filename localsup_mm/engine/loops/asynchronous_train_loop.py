@@ -198,7 +198,7 @@ class AsynchronousTrainLoop(EpochBasedTrainLoop):
                 '`model_wrapper_cfg` should be '
                 "dict(type='LocalDistributedDataParallel') for "
                 f'AsynchronousTrainLoop, but got {type(model).__name__}. Set '
-                'it in the config.'
+                'it in the config, without a runner_type.'
             )
         if isinstance(self.dataloader.sampler, InfiniteSampler):
             raise SetupError(

@@ -76,7 +76,10 @@ class Sender:
             self._error = error
 
     def _send(self, tensor: Tensor) -> None:
-        dist.send(tensor, self._rank, self._group)
+        try:
+            dist.send(tensor, self._rank, self._group)
+        except RuntimeError as error:
+            raise _Ended(str(error)) from error
 
 
 class Receiver:
@@ -145,7 +148,7 @@ class Receiver:
             while True:
                 sizes = self._receive(torch.empty(3, dtype=torch.int64))
                 if sizes[0] == _END:
-                    raise EOFError('there are no more messages')
+                    raise _Ended('there are no more messages')
                 parts = [torch.empty(n, dtype=torch.uint8) for n in sizes]
                 for part in parts:
                     if part.numel():
@@ -155,7 +158,10 @@ class Receiver:
             self._queue.put(error)
 
     def _receive(self, tensor: Tensor) -> Tensor:
-        dist.recv(tensor, self._rank, self._group)
+        try:
+            dist.recv(tensor, self._rank, self._group)
+        except RuntimeError as error:
+            raise _Ended(str(error)) from error
         return tensor
 
 
@@ -193,8 +199,14 @@ def broadcast_message(
     return message if is_mine else unpack(Packet(*parts), device)
 
 
+class _Ended(Exception):
+    """The other process does not send or receive any more."""
+
+
 def _raise_ended(rank: int, error: BaseException) -> NoReturn:
+    if not isinstance(error, _Ended):
+        raise error  # of this process
     raise RuntimeError(
         f'process {rank} should go on as long as this one, but it has ended '
-        f'({type(error).__name__}). Its own output says why.'
+        f'({error}). Its own output says why.'
     ) from error

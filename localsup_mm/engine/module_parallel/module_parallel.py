@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import SetupError
 from ...outside_autocast import outside_autocast
-from ...supervision import LocalModule
+from ...supervision import LocalModule, LocalStep
 from ..ranks_agree import check_same_model
 from .as_one_process import as_one_process
 from .backbone_share import BackboneShare
@@ -103,8 +103,8 @@ class ModuleParallel(nn.Module):
         self._pipe: Optional[Pipe] = None
         self._data: Any = None
         self._is_gathered = True
-        # else modules would draw the same numbers in all processes
-        torch.manual_seed(torch.initial_seed() + self.rank)
+        if self.rank:  # or modules would draw the same numbers in all
+            torch.manual_seed(torch.initial_seed() + self.rank)
 
     def train_step(
         self, data: Any, optim_wrapper: OptimWrapper
@@ -118,6 +118,12 @@ class ModuleParallel(nn.Module):
         Returns:
             dict[str, Tensor]: The losses that this process knows, of this
             batch or of one shortly before.
+
+        Raises:
+            SetupError: In the first iteration, if the training cannot be
+                divided.
+            TypeError: If the optimizer wrapper is not local.
+            RuntimeError: If a process before or behind has ended.
         """
         is_first = self._pipe is None
         if self._pipe is None:
@@ -142,6 +148,7 @@ class ModuleParallel(nn.Module):
                 self._data = received.data
             losses = self._run_forward(self._data)
         self._data = received = None
+        optim_wrapper.make_step = LocalStep  # the other holds the batch
         loss, log_vars = self.module.parse_losses(losses)
         optim_wrapper.update_params(loss)
         if is_first:  # a checkpoint has that of all
@@ -202,7 +209,7 @@ class ModuleParallel(nn.Module):
         """End the exchange; all processes call it behind the same batch."""
         if self._pipe is not None:
             self._pipe.close()
-            self._pipe = None
+            self._pipe = self._share = self._feedback = None
 
     @property
     def device(self) -> torch.device:

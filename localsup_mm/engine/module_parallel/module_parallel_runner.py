@@ -1,14 +1,16 @@
 """A Runner of which each process trains one local module."""
 
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from mmengine.device import get_device
 from mmengine.dist import get_rank, get_world_size
-from mmengine.registry import RUNNERS
-from mmengine.runner import BaseLoop, Runner
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS, RUNNERS
+from mmengine.runner import BaseLoop, Priority, Runner
 from torch import nn
 
 from ...errors import SetupError
+from ...hosts import name_type
 from ..norms_on_cpus import replace_sync_norms
 from .as_one_process import as_one_process
 from .check_parallel import check_model_and_number
@@ -16,6 +18,9 @@ from .idle_loader import make_idle
 from .module_parallel import ModuleParallel
 
 __all__ = ['ModuleParallelRunner']
+
+# hooks of mmengine and mmdet that average buffers over processes
+_AVERAGES = ('SyncBuffersHook', 'SyncNormHook')
 
 
 @RUNNERS.register_module()
@@ -122,11 +127,46 @@ class ModuleParallelRunner(Runner):
         model = self.model
         if not isinstance(model, ModuleParallel):
             return super().save_checkpoint(*args, **kwargs)
-        averages = [getattr(hook, 'ema_model', None) for hook in self.hooks]
-        model.gather(*(a.module for a in averages if a is not None))
+        self._gather()
         with model.optimizer_gathered(self.optim_wrapper):
             super().save_checkpoint(*args, **kwargs)
         return None
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call all hooks, where a validation begins with the whole model.
+
+        ``EMAHook`` then swaps the model with its average, and back.
+
+        Args:
+            fn_name (str): The name of the method of the hooks.
+            **kwargs: Its keyword arguments.
+        """
+        if fn_name == 'before_val_epoch':
+            self._gather()
+        super().call_hook(fn_name, **kwargs)
+
+    def register_hook(
+        self,
+        hook: Union[Hook, dict],
+        priority: Union[str, int, Priority, None] = None,
+    ) -> None:
+        """Register a hook, unless it averages buffers over processes.
+
+        Of those one process alone has been trained.
+
+        Args:
+            hook (Hook | dict): The hook.
+            priority (str | int | Priority, optional): See mmengine's Runner.
+        """
+        is_built = isinstance(hook, Hook)
+        name = type(hook).__name__ if is_built else name_type(hook, HOOKS)
+        is_average = name.rpartition('.')[2] in _AVERAGES
+        if is_average and isinstance(self.model, ModuleParallel):
+            self.logger.info(
+                f'{name} is left out, since each buffer is of one process.'
+            )
+            return
+        super().register_hook(hook, priority)
 
     def train(self) -> nn.Module:
         """Train; all processes end with the whole model.
@@ -143,6 +183,11 @@ class ModuleParallelRunner(Runner):
             raise
         self._close()
         return trained
+
+    def _gather(self) -> None:
+        if isinstance(self.model, ModuleParallel):
+            averages = [getattr(h, 'ema_model', None) for h in self.hooks]
+            self.model.gather(*(a.module for a in averages if a is not None))
 
     def _close(self) -> None:
         if isinstance(self.model, ModuleParallel):

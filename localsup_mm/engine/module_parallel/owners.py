@@ -109,10 +109,11 @@ def gather_optimizer(
         for name, parameter in parameters.items()
         if parameter in optimizer.state
     }
-    device = next(model.parameters()).device
+    # where a checkpoint has it; a GPU may hold no more than its own
+    cpu = torch.device('cpu')
     for owner in range(1, dist.get_world_size()):
         message = broadcast_message(
-            own if owner == rank else None, owner, group, device
+            own if owner == rank else None, owner, group, cpu
         )
         if rank == 0:
             for name, value in message.items():

@@ -1,5 +1,6 @@
 """A Runner of K processes leaves what one of a single process leaves."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -105,7 +106,7 @@ LOOPS = {
     'epochs': dict(
         loop=dict(type='EpochBasedTrainLoop', max_epochs=2),
         loader=dict(sampler=dict(type='DefaultSampler', shuffle=True)),
-        custom_hooks=[dict(type='EMAHook')],
+        custom_hooks=[dict(type='EMAHook'), dict(type='SyncBuffersHook')],
     ),
 }
 
@@ -127,6 +128,49 @@ def test_training_is_that_of_one_process(tmp_path, name):
     scores = [[r['score'] for r in log if 'score' in r] for log in logs]
     assert scores[0] == pytest.approx(scores[1]) and len(scores[0]) == 2
     assert set(SCALARS) <= logs[0][-1 if 'loss' in logs[0][-1] else -2].keys()
+
+
+def test_best_checkpoint_of_a_validation(tmp_path):
+    """The average is scored, and both are saved, with none saved before."""
+    alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'
+    settings = dict(
+        LOOPS['iterations'],
+        checkpoint=dict(interval=100, save_best='score', rule='less'),
+        custom_hooks=[dict(type='EMAHook', momentum=0.5)],
+    )
+    train_alone(alone, **settings)
+    run_processes(K, train_in_parallel, str(parallel), settings)
+    scores = [
+        [r['score'] for r in read_log(path) if 'score' in r]
+        for path in (parallel, alone)
+    ]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+    assert scores[1][0] != pytest.approx(scores[1][1], rel=1e-3)
+    (best,) = (path.name for path in alone.glob('best*.pth'))
+    found, expected = (
+        torch.load(path / best, weights_only=True)
+        for path in (parallel, alone)
+    )
+    for name in 'state_dict', 'ema_state_dict':
+        assert_equal(found[name], expected[name])
+
+
+def test_reconstructions_are_those_of_one_process(tmp_path):
+    alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'
+    settings = dict(
+        custom_hooks=[dict(type='ReconstructionHook', interval=4)],
+        visualizer=dict(
+            type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
+        ),
+    )
+    train_alone(alone, **copy.deepcopy(settings))
+    run_processes(K, train_in_parallel, str(parallel), settings)
+    found, expected = (
+        {path.name: path.read_bytes() for path in folder.rglob('recon*.png')}
+        for folder in (parallel, alone)
+    )
+    assert found == expected
+    assert sorted(found) == ['reconstruction_4.png', 'reconstruction_6.png']
 
 
 def test_a_single_process_trains_as_ever(tmp_path):

@@ -1,6 +1,8 @@
 """What cannot be divided among processes is refused; errors end them all."""
 
 import pytest
+import torch
+import torch.distributed as dist
 from asserts import wrap
 from cases import CASES, build_model
 from gloo_processes import (
@@ -14,6 +16,7 @@ from mmengine.optim import OptimWrapper
 from test_module_parallel import make_batches
 
 from localsup_mm.engine import ModuleParallel
+from localsup_mm.engine.module_parallel.channel import Sender
 
 TWO = CASES['toy']._replace(boundaries=['conv3'])
 
@@ -72,9 +75,31 @@ def check_clipped(rank):
         model.close()
 
 
+def check_drawn(rank):
+    """Process 0 draws what one process would, the others draw apart."""
+    torch.manual_seed(3)
+    model = build_model(TWO)
+    alone = torch.get_rng_state()
+    ModuleParallel(model)
+    assert torch.get_rng_state().equal(alone) == (rank == 0)
+
+
+def check_own_error(rank):
+    """One of the thread that sends is not laid to the other process."""
+    group = dist.new_group(backend='gloo')
+    if rank == 0:
+        sender = Sender(1, group, 2)
+        sender._put('no packet')
+        with pytest.raises(AttributeError, match='header'):
+            sender.close()
+    dist.barrier()
+
+
 def check_all(rank):
     check_refused(rank)
     check_clipped(rank)
+    check_drawn(rank)
+    check_own_error(rank)
 
 
 def test_refused_and_clipped():
