@@ -3,16 +3,18 @@
     OMP_NUM_THREADS=1 python benchmarks/module_parallel.py measure
     OMP_NUM_THREADS=1 python benchmarks/module_parallel.py simulate
 
-``measure`` trains a CIFAR ResNet with K = 2 on made-up images in three ways,
-in turns, with the same number of images in an iteration: one process, two
-processes of a local module each, and two processes of half the batch each.
-Each process has one thread. Besides wall-clock time it takes the CPU time of
-the busier process, with all its threads, which other programs on the machine
-change little. ``simulate`` takes the CPU time of each local module, and counts
-the bytes that go from one to the next. Process k is done with batch i when it
-has done batch i - 1, the features of batch i have come, and its own time has
-passed; a network sends one message after the other. From that follows the
-time of an iteration of K processes.
+``measure`` trains a CIFAR ResNet with K = 2 on made-up images in four ways,
+in turns: one process, two processes of a local module each, two processes of
+half the batch each, and two that know nothing of each other, each with a whole
+batch and so two iterations in one, which says what the machine has to give.
+Each process has one thread. A turn is timed in each process from its third
+iteration to its last, and the slower one counts. Besides wall-clock time it
+takes the CPU time of the busier process, with all its threads, which other
+programs on the machine change little. ``simulate`` takes the CPU time of each
+local module, and counts the bytes that go from one to the next. Process k is
+done with batch i when it has done batch i - 1, the features of batch i have
+come, and its own time has passed; a network sends one message after the other.
+From that follows the time of an iteration of K processes.
 
 Boundaries are those of ``localsup plan --balance time``, or are given.
 """
@@ -46,7 +48,8 @@ from localsup_mm.planning import find_aux_nets, make_planner, plan_balanced
 from localsup_mm.simulation import build_host_model, read_workload
 from localsup_mm.supervision import expand_local_modules, supervise_locally
 
-WAYS = ('one process', 'module parallel', 'data parallel')
+WAYS = ('one process', 'module parallel', 'data parallel', 'apart')
+FILL = 2  # iterations of each turn that fill the pipe, not timed
 NETWORKS = {'100 Mbit/s': 1e8 / 8, '1 Gbit/s': 1e9 / 8, '10 Gbit/s': 1e10 / 8}
 
 
@@ -111,13 +114,17 @@ def measure(rank, args, cfg, boundaries, store):
     batch = make_batch(cfg, args.batch, (args.size, args.size))
     half = {key: value[rank::2] for key, value in batch.items()}
     whole = build(cfg, boundaries, args.size)
-    models = dict(zip(WAYS, (whole, copy.deepcopy(whole), None)))
-    models[WAYS[1]] = ModuleParallel(models[WAYS[1]])
-    models[WAYS[2]] = LocalDistributedDataParallel(copy.deepcopy(whole))
+    models = {
+        WAYS[0]: whole,
+        WAYS[1]: ModuleParallel(copy.deepcopy(whole)),
+        WAYS[2]: LocalDistributedDataParallel(copy.deepcopy(whole)),
+        WAYS[3]: copy.deepcopy(whole),
+    }
     batches = {
         WAYS[0]: batch,
         WAYS[1]: batch if rank == 0 else None,
         WAYS[2]: half,
+        WAYS[3]: batch,
     }
     wrappers = {way: wrap(model) for way, model in models.items()}
     seconds = {way: [] for way in WAYS}
@@ -125,23 +132,25 @@ def measure(rank, args, cfg, boundaries, store):
     for i in range(-1, args.rounds):
         for way in WAYS if i % 2 == 0 else reversed(WAYS):
             dist.barrier()
-            begin, cpu_begin = time.perf_counter(), time.process_time()
             # the first round warms up
-            for _ in range(args.iterations if i >= 0 else 3):
+            for j in range(FILL + (args.iterations if i >= 0 else 1)):
+                if j == FILL:
+                    begin = time.perf_counter(), time.process_time()
                 if rank == 0 or way != WAYS[0]:
                     models[way].train_step(batches[way], wrappers[way])
-            dist.barrier()
+            end = time.perf_counter(), time.process_time()
+            own = [b - a for a, b in zip(begin, end)]
             used: list = [None, None]
-            dist.all_gather_object(used, time.process_time() - cpu_begin)
+            dist.all_gather_object(used, own)
+            wall, cpu = (max(both) for both in zip(*used))
             if i >= 0:
-                cpu_seconds[way].append(max(used) / args.iterations)
-                seconds[way].append(
-                    (time.perf_counter() - begin) / args.iterations
-                )
+                number = args.iterations * (2 if way == WAYS[3] else 1)
+                cpu_seconds[way].append(cpu / number)
+                seconds[way].append(wall / number)
             if rank == 0:
                 print(
-                    f'round {i}: {way} {time.perf_counter() - begin:.1f} s, '
-                    f'CPU {used[0]:.1f} s and {used[1]:.1f} s',
+                    f'round {i}: {way} {wall:.1f} s, '
+                    f'CPU {used[0][1]:.1f} s and {used[1][1]:.1f} s',
                     flush=True,
                 )
     models[WAYS[1]].eval()

@@ -264,3 +264,16 @@ def check_all(rank, work_dir):
 
 def test_two_processes(tmp_path):
     run_processes(2, check_all, tmp_path)
+
+
+def check_sharded(rank):
+    for name in [*NAMES, 'vit_dense']:
+        check(name, LocalFullyShardedDataParallel, 1, rank)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_fully_shard() is None, reason='this torch has no fully_shard'
+)
+def test_two_processes_that_share_parameters():
+    run_processes(2, check_sharded)

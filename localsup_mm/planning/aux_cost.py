@@ -93,11 +93,13 @@ def measure_aux_nets(
             parameter.grad = torch.zeros_like(parameter)
     live = LiveBytes(local_module)
     static = live.current
-    with host_ops(), live:
-        inputs, data_samples = make_batch(workload, fake)
-        with fake:
-            feats = _make_features(*features)
-        with mode, MacCounter() as counter:
+    with host_ops():
+        with live:
+            inputs, data_samples = make_batch(workload, fake)
+            with fake:
+                feats = _make_features(*features)
+        # it sees what the mode returns
+        with mode, live, MacCounter() as counter:
             start = live.peak = live.current
             with workload.autocast():
                 source = boundary.to_feature_map(feats.detach(), inputs)

@@ -176,10 +176,13 @@ class MemoryModel:
         for place in range(b, a, -1):
             previous, stretch = self._stretches[place - 1 : place + 1]
             in_forward = left_behind(before, previous.kept)
-            if b == self.end:
-                held = in_backward
-            else:
+            if b != self.end:
                 held = in_backward + held_longer(previous, stretch, last)
+                held -= stretch.closed_gradients
+            elif place <= len(self.cuts) + 1:
+                held = in_backward - before.closed_gradients
+            else:  # neck and heads, which make them
+                held = in_backward
             found = []
             for number in choices[place - a - 1]:
                 way = stretch.ways[number - 1] if number else stretch

@@ -24,6 +24,40 @@ class BackboneOutputs:
         tensors = find_tensors(feats)
         self._storages = [find_storages(tensor) for tensor in tensors]
         self._is_frozen = [not tensor.requires_grad for tensor in tensors]
+        self._sizes = [tensor.nbytes for tensor in tensors]
+        self._nodes = {
+            (t.grad_fn, t.output_nr): i for i, t in enumerate(tensors)
+        }
+        self._read: set[int] = set()
+
+    def find_read(self, loss: Tensor) -> None:
+        """Find those that neck and heads learn from, before the backward.
+
+        Args:
+            loss (Tensor): The loss of the iteration, ``()``.
+        """
+        nodes, self._nodes = self._nodes, {}
+        seen, todo = set(), [(loss.grad_fn, loss.output_nr)]
+        while todo:
+            node = todo.pop()
+            if node in nodes:
+                self._read.add(nodes[node])
+            elif node[0] is not None and node[0] not in seen:
+                seen.add(node[0])
+                todo += node[0].next_functions
+
+    def count_gradients(self, partition: Partition) -> int:
+        """Count what neck and heads send to the closed outputs of a cut.
+
+        Args:
+            partition (Partition): The cut.
+
+        Returns:
+            int: Bytes of the gradients of an end-to-end backward, which
+            the cut leaves out.
+        """
+        read = self._read.intersection(partition.closed_outputs)
+        return sum(self._sizes[i] for i in read)
 
     def find_kept(
         self, partition: Partition, is_held: Optional[Sequence[bool]] = None

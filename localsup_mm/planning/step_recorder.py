@@ -43,7 +43,7 @@ def profile_step(
         stack.enter_context(recorder.meter.running())
         with watching_saved(step.model.backbone) as is_saved:
             loss = step.compute_loss()
-        recorder.end_forward(is_saved)
+        recorder.end_forward(loss, is_saved)
         step.wrapper.update_params(loss)
         return recorder.finish()
 
@@ -84,6 +84,8 @@ class _StepRecorder:
         self._inputs: dict[str, Storages] = {}
         self._outputs = BackboneOutputs(())
         self._is_saved: list[bool] = []
+        # position of the stretch that ends with the neck, if there is one
+        self._neck_end: Optional[int] = None
 
     def attach(self, stack: ExitStack) -> None:
         """Register the hooks.
@@ -112,14 +114,16 @@ class _StepRecorder:
         forward = partial(self._at_backbone_end, backbone.forward)
         stack.enter_context(replaced_method(backbone, 'forward', forward))
 
-    def end_forward(self, is_saved: Sequence[bool]) -> None:
+    def end_forward(self, loss: Tensor, is_saved: Sequence[bool]) -> None:
         """Note that the forward pass is over.
 
         Args:
+            loss (Tensor): What it has returned.
             is_saved (Sequence[bool]): Whether neck and heads save the
                 outputs of the backbone.
         """
         self._is_saved = list(is_saved)
+        self._outputs.find_read(loss)
         self._going_back = len(self._stretches) - 1
         last = self._stretches[-1]
         last.forward_peak = max(last.forward_peak, self.meter.take_peak())
@@ -175,6 +179,8 @@ class _StepRecorder:
         stretch.forward_peak = self.meter.take_peak()
         stretch.live_after = following.live_before = self.meter.live
         self._watch_gradients(result, len(self._stretches) - 1)
+        if call.name == 'neck':
+            self._neck_end = len(self._stretches) - 1
         self._stretches.append(following)
 
     def _watch_gradients(self, outputs: Any, position: int) -> None:
@@ -223,15 +229,19 @@ class _StepRecorder:
             stretch.gradients = is_new * count_bytes(own)
             stretch.input = self._inputs[stretch.name]
             stretch.kept = self._outputs.find_kept(partition)
+            stretch.closed_gradients = self._outputs.count_gradients(partition)
             for name in find_holders(stretch.name, partition):
                 # a ModuleList around a boundary is not called
                 stretch.kept.update(self._inputs.get(name, {}))
         last = self._stretches[-1]
         last.gradients = is_new * count_bytes(trained)
-        # the backbone's callers hold nothing; neck and heads what they save
-        behind = self._partitions[-1]
-        for stretch in self._stretches[len(self._partitions) :]:
-            held = self._is_saved if stretch is last else None
+        # the callers of backbone and neck hold nothing; neck and heads what
+        # they save
+        behind, num_cuts = self._partitions[-1], len(self._partitions)
+        neck_end = self._neck_end or len(self._stretches)
+        for i, stretch in enumerate(self._stretches[num_cuts:], num_cuts):
+            is_free = i >= neck_end or stretch is last
+            held = self._is_saved if is_free else None
             stretch.kept = self._outputs.find_kept(behind, held)
             for name in behind.taps:
                 stretch.kept.update(self._inputs.get(name, {}))

@@ -41,6 +41,9 @@ class Stretch:
             :class:`MacCounter`. Defaults to 0.
         gradients (int): Gradients of all parameters up to its end; those
             of neck and heads count for the last stretch. Defaults to 0.
+        closed_gradients (int): Gradients that come from neck and heads for
+            outputs of the backbone that a cut at its end closes. End to end
+            they live in the backward of all that follows. Defaults to 0.
         output (Storages): The features at its end.
         input (Storages): Inputs of the module at its end, whose caller holds
             them until the module returns.
@@ -67,6 +70,7 @@ class Stretch:
     backward_macs: int = 0
     backward_moved: int = 0
     gradients: int = 0
+    closed_gradients: int = 0
     output: Storages = field(default_factory=dict)
     input: Storages = field(default_factory=dict)
     kept: Storages = field(default_factory=dict)

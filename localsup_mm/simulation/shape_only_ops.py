@@ -70,7 +70,8 @@ class ShapeOnlyOps(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         does = _look_at(func)
-        is_backward = is_in_backward()
+        # what runs again there learns, and may depend on values
+        is_backward = is_in_backward() and not torch.is_grad_enabled()
         is_skipped = does.is_heavy or (
             is_backward and (does.makes_tensors or does.changes_values)
         )

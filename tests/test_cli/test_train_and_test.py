@@ -260,39 +260,64 @@ def test_resume_from_a_truncated_checkpoint(trained, tmp_path):
     assert f"'{bad}', which cannot be read" in output
 
 
+def run_by_torchrun(number, config, work_dir):
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            f'--nproc_per_node={number}',
+            '--standalone',
+            str(ROOT / 'tools' / 'train.py'),
+            str(config),
+            '--launcher',
+            'pytorch',
+            '--work-dir',
+            str(work_dir),
+        ],
+        env=environment(),
+        cwd=work_dir,  # where mmengine leaves its .dist_test
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-5000:]
+    return output
+
+
 def test_two_processes_by_torchrun(trained, tmp_path):
     config = tmp_path / 'two.py'
     config.write_text(f"""
 _base_ = ['{trained[0]}']
 train_cfg = dict(max_iters=4, val_interval=4)
 """)
-    command = [
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--nproc_per_node=2',
-        '--standalone',
-        str(ROOT / 'tools' / 'train.py'),
-        str(config),
-        '--launcher',
-        'pytorch',
-        '--work-dir',
-        str(tmp_path),
-    ]
-    done = subprocess.run(
-        command,
-        env=environment(),
-        cwd=tmp_path,  # where mmengine leaves its .dist_test
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    assert 'Each process has batch norms of its own' in (
-        done.stdout + done.stderr
-    )
+    output = run_by_torchrun(2, config, tmp_path)
+    assert 'Each process has batch norms of its own' in output
     checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
     assert len(checkpoint['random_states']) == 2
+
+
+@pytest.mark.slow
+def test_module_parallel_by_torchrun(trained, tmp_path):
+    """Four processes of a local module each; then one tests and goes on."""
+    config, _, _ = trained
+    parallel = tmp_path / 'parallel.py'
+    parallel.write_text(f"""
+_base_ = ['{config}']
+train_cfg = dict(max_iters=4, val_interval=4)
+runner_type = 'ModuleParallelRunner'
+""")
+    run_by_torchrun(4, parallel, tmp_path)
+    for key in KEYS:
+        assert len(read_scalars(tmp_path, key)) >= 1
+    scored = read_scalars(tmp_path, 'mIoU')[4]
+    path = tmp_path / 'iter_4.pth'
+    run_localsup('test', config, path, '--work-dir', tmp_path / 'test')
+    (found,) = (tmp_path / 'test').glob('*/*.json')
+    assert json.loads(found.read_text())['mIoU'] == scored
+    run_localsup('train', config, '--work-dir', tmp_path, '--resume')
+    assert (tmp_path / 'iter_8.pth').exists()
 
 
 def test_checkpoint_of_another_network(trained, make_config, tmp_path):

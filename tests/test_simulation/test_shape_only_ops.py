@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from torchvision.ops import deform_conv2d
 
 from localsup_mm.metering import LiveBytes
@@ -81,6 +82,21 @@ def test_values_are_read_in_a_forward_pass():
         x = torch.ones(4)
         assert (2 * x).sum().item() == 8
         assert F.linear(x[None], torch.ones(2, 4)).tolist() == [[0.0, 0.0]]
+
+
+def test_values_are_read_where_a_forward_pass_runs_again():
+    """A deformable attention checks its shapes in a tensor of them."""
+    seen = []
+
+    def scale(x):
+        seen.append(torch.tensor([2, 3]).prod().item())
+        return x * x * seen[-1]
+
+    x = torch.ones(4, requires_grad=True)
+    with ShapeOnlyOps():
+        checkpoint(scale, x, use_reentrant=False).sum().backward()
+    assert seen == [6, 6]
+    assert not x.grad.any()
 
 
 def test_cast_in_a_backward():
