@@ -69,11 +69,14 @@ def measure_quietly(name: str) -> dict[str, Any]:
 
 
 def _is_of_host(error: Exception) -> bool:
-    """Tell whether a host cannot build its model, or says it cannot train."""
+    """Tell whether a host cannot build its model, or says it cannot train.
+
+    It may lack a package then.
+    """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     package = frames[-1].f_globals.get('__package__') or ''
     return any(f.f_code is build_host_model.__code__ for f in frames) or (
-        isinstance(error, NotImplementedError)
+        isinstance(error, (NotImplementedError, ImportError))
         and package.split('.')[0] in HOSTS
     )
 

@@ -1,13 +1,14 @@
 """MMDetection."""
 
+import inspect
 import os.path as osp
 from collections.abc import Iterable
-from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
@@ -22,7 +23,7 @@ from .host import Host
 from .image_size import find_transforms
 from .known_hosts import register_host
 from .metainfo import make_metainfo
-from .part_type import spell_type
+from .part_type import find_class, spell_type
 
 __all__ = ['MMDetection', 'find_annotations']
 
@@ -136,8 +137,24 @@ class MMDetection(Host):
         if getattr(head, 'class_agnostic', False):
             return False
         loss = getattr(head, 'loss', None)
-        arguments = ' '.join(signature(loss).parameters) if loss else ''
+        arguments = (
+            ' '.join(inspect.signature(loss).parameters) if loss else ''
+        )
         return 'text' not in arguments and 'language' not in arguments
+
+    def check_made_up(self, cfg: Config) -> None:
+        """Refuse to make up the clips that a model of videos takes."""
+        from mmdet.models import TrackDataPreprocessor
+
+        preprocessor = cfg.model.get('data_preprocessor') or {}
+        cls = find_class(preprocessor, MODELS, self.scope)
+        if inspect.isclass(cls) and issubclass(cls, TrackDataPreprocessor):
+            raise ValueError(
+                '`model` should learn from images, where its step is '
+                f'simulated, but got {spell_type(cfg.model)}, whose '
+                f'{cls.__name__} takes clips of videos. Set its '
+                'local_modules yourself, each with a boundary and a decoder.'
+            )
 
     def check_dataset(self, dataset: dict, loader: str) -> None:
         """Check COCO's annotations besides the folders."""

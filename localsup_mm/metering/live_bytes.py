@@ -4,6 +4,7 @@ import weakref
 from functools import partial
 from typing import Any, Optional
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -60,6 +61,8 @@ class LiveBytes(TorchDispatchMode):
                     self._count(tensor)
 
     def _count(self, tensor: Tensor) -> None:
+        if tensor.layout is not torch.strided:
+            return  # its parts count, where they are made
         storage = tensor.untyped_storage()
         key = find_storage_key(tensor)
         size = storage.nbytes()

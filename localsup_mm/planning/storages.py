@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..upstream import find_storage_key, tree_leaves
@@ -14,8 +15,15 @@ Storages = dict[int, int]
 
 
 def find_tensors(tree: Any) -> list[Tensor]:
-    """List the tensors in nested lists, tuples and dicts."""
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+    """List the tensors in nested lists, tuples and dicts.
+
+    A sparse one has no storage of its own.
+    """
+    return [
+        leaf
+        for leaf in tree_leaves(tree)
+        if isinstance(leaf, Tensor) and leaf.layout is torch.strided
+    ]
 
 
 def find_storages(tree: Any) -> Storages:

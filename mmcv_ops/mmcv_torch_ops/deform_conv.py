@@ -162,6 +162,8 @@ def modulated_deform_conv_forward(
         ones (Tensor): Scratch, unused here.
         offset (Tensor): Offsets, down and right, of each pixel under the
             kernel, ``(N, 2 * deformable_group * kernel_h * kernel_w, h, w)``.
+            Of larger ones, as in DyHead, the first numbers of each image are
+            read as such, which is what mmcv's own op does.
         mask (Tensor): Weight of each of these pixels, with half the channels
             of `offset`.
         output (Tensor): What is written, ``(N, O, h, w)``.
@@ -181,6 +183,7 @@ def modulated_deform_conv_forward(
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
     groups = (group, deformable_group)
     bias = bias if with_bias else None
+    offset, mask = (_fit(tensor, output) for tensor in (offset, mask))
     _convolve(output, input, weight, bias, offset, mask, geometry, groups)
 
 
@@ -213,6 +216,10 @@ def modulated_deform_conv_backward(
     """Write all gradients; else as `modulated_deform_conv_forward`."""
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
     groups = (group, deformable_group)
+    offset, mask, grad_offset, grad_mask = (
+        _fit(tensor, grad_output)
+        for tensor in (offset, mask, grad_offset, grad_mask)
+    )
     grads = _gradients(
         grad_output, input, weight, None, offset, mask, geometry, groups
     )
@@ -221,6 +228,16 @@ def modulated_deform_conv_backward(
         written.append(grad_bias)
     for tensor, grad in zip(written, grads):
         tensor.copy_(grad)
+
+
+def _fit(tensor: Tensor, output: Tensor) -> Tensor:
+    """Return the front of each image where it is larger than the output."""
+    size, channels = output.shape[2:], tensor.shape[1]
+    number = channels * size.numel()
+    if tensor[0].numel() <= number:
+        return tensor
+    front = tensor.view(len(tensor), -1)[:, :number]
+    return front.view(len(tensor), channels, *size)
 
 
 def _convolve(output: Tensor, *tensors: Tensor | Sequence[int] | None) -> None:

@@ -1,8 +1,9 @@
-"""The ops that mmcv compiles for a GPU only give what their formula gives."""
+"""Ops give what their formula gives, where none is compiled for a CPU."""
 
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from mmcv import ops
 from mmcv.ops.multi_scale_deform_attn import (
     MultiScaleDeformableAttnFunction,
@@ -147,3 +148,24 @@ def test_sync_bn():
     )
     torch.testing.assert_close(mean, norm.running_mean)
     torch.testing.assert_close(var, norm.running_var)
+
+
+def test_deformable_conv_with_larger_offsets():
+    """Of each image the first numbers count, as in mmcv's own kernels."""
+    feats = torch.randn(2, 4, 3, 4, dtype=torch.float64)
+    weight = torch.randn(6, 4, 3, 3, dtype=torch.float64)
+    offset = torch.randn(2, 18, 6, 8, dtype=torch.float64)
+    mask = torch.rand(2, 9, 6, 8, dtype=torch.float64)
+
+    def front(x):
+        return x.flatten(1)[:, : x.shape[1] * 12].view(2, -1, 3, 4)
+
+    compare(
+        lambda x, offset, mask, weight: ops.modulated_deform_conv2d(
+            x, offset, mask, weight, None, 1, 1
+        ),
+        lambda x, offset, mask, weight: torchvision.ops.deform_conv2d(
+            x, front(offset), weight, None, 1, 1, mask=front(mask)
+        ),
+        [x.requires_grad_() for x in (feats, offset, mask, weight)],
+    )

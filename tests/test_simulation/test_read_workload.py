@@ -197,3 +197,21 @@ def test_what_trains_no_backbone(text, found, tmp_path):
     path.write_text(f"default_scope = 'mmseg'\n{text}")
     with pytest.raises(ValueError, match=rf'model\.backbone.*{found}'):
         read_training(str(path))
+
+
+@pytest.mark.parametrize(
+    'config, reason',
+    [
+        (
+            'mmdet::mask2former_vis/mask2former_r50_8xb2-8e_youtubevis2019.py',
+            'Mask2FormerVideo, whose TrackDataPreprocessor takes clips',
+        ),
+        (
+            'mmpretrain::byol/byol_resnet50_16xb256-coslr-200e_in1k.py',
+            'BYOL, which learns without labels',
+        ),
+    ],
+)
+def test_what_cannot_be_made_up(config, reason):
+    with pytest.raises(ValueError, match=f'`model` should learn.*{reason}'):
+        read_workload(read_training(config))
