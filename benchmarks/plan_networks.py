@@ -48,9 +48,13 @@ NETWORKS = {
     'Mask2Former-R50': (
         'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py',
         2,
-        (0.5,),
+        (0.7, 0.5),
     ),
-    'RetinaNet-R50': ('localsup_mm::e2e/retinanet_r50_coco.py', 2, (0.5,)),
+    'RetinaNet-R50': (
+        'localsup_mm::e2e/retinanet_r50_coco.py',
+        2,
+        (0.6, 0.5),
+    ),
     'ViT-B': (
         'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
         64,
