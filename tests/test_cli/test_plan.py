@@ -111,7 +111,11 @@ def test_aux_nets_of_the_config():
     ('words', 'message'),
     [
         (['--budget', 'much'], r"`--memory-budget`.*'much'"),
-        (['--budget', '1MiB'], r'`memory_budget`.* should be at least \d'),
+        pytest.param(
+            ['--budget', '1MiB'],
+            r'`memory_budget`.* should be at least \d',
+            marks=pytest.mark.slow,
+        ),
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),
         (['--boundaries', 'layer5'], r"`boundary` should.*'layer5'.*Closest"),
