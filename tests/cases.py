@@ -3,10 +3,11 @@
 A backbone is put into a toy model, or into a host's detector.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.structures import DetDataSample
@@ -497,6 +498,18 @@ COPYING_CASES = {
     },
 }
 CASES.update(COPYING_CASES)
+
+
+def name_cases(names: Iterable[str]) -> list[Any]:
+    """Names as parameters of a test; most cases that copy are slow ones."""
+    quick = ('resnet_cifar', 'swin', 'vit')
+    return [
+        pytest.param(name, marks=pytest.mark.slow)
+        if name in COPYING_CASES and not name.startswith(quick)
+        else name
+        for name in names
+    ]
+
 
 CONTEXT_CASES = {
     f'{name}_{mode}': CASES[name]._replace(context_supply=dict(mode=mode))

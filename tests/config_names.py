@@ -43,3 +43,34 @@ def most_local_modules() -> list[str]:
         family = (Path(path).parent.name, *parts.values())
         best[family] = max(best.get(family, (0, '')), (k, path))
     return [path for _, path in best.values()]
+
+
+# data sets for which networks of one kind are built
+ALIKE = dict(
+    svhn='cifar10',
+    stl10='cifar10',
+    camvid='cityscapes',
+    **{
+        'mini-cityscapes': 'cityscapes',
+        'camvid-small': 'cityscapes',
+        'coco-mini': 'coco',
+        'mini-videos': 'kinetics400',
+    },
+)
+# a schedule, a batch or a crop of its own
+SETTING = re.compile(r'(\d+k|bs\d+|\d+x\d+|checkpointing)')
+
+
+def most_different() -> set[str]:
+    """Of those above that differ in depth or data alone, the shallowest."""
+    best = {}
+    for path in most_local_modules():
+        parts = parse(path).groupdict()
+        depth = int((re.findall(r'\d+', parts['backbone']) or [0])[0])
+        kind = re.sub(r'\d+|-(small|base)', '', parts['backbone'])
+        dataset = ALIKE.get(parts['dataset'], parts['dataset'])
+        variant = SETTING.sub('', parts['variant'] or '')
+        family = (Path(path).parent.name, parts['model'], kind, variant)
+        key = (*family, dataset)
+        best[key] = min(best.get(key, (depth, path)), (depth, path))
+    return {path for _, path in best.values()}

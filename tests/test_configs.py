@@ -6,7 +6,12 @@ import re
 import pytest
 import torch
 from cases import make_instances
-from config_names import CONFIGS, FILES, most_local_modules
+from config_names import (
+    CONFIGS,
+    FILES,
+    most_different,
+    most_local_modules,
+)
 from mmengine import fileio
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
@@ -134,6 +139,9 @@ def test_one_config_of_each_family_is_chosen():
     assert 'infopro/resnet32_k16_softmax_cifar10.py' in chosen
     assert 'infopro/resnet110_k4_balanced_stl10.py' in chosen
     assert not [name for name in chosen if '_k8_' in name]
+    assert set(chosen) > QUICK
+    assert 'infopro/resnet32_k16_softmax_cifar10.py' in QUICK
+    assert 'infopro/resnet101_imagenet.py' in QUICK
 
 
 def test_the_longer_baseline_of_cityscapes():
@@ -145,7 +153,16 @@ def test_the_longer_baseline_of_cityscapes():
     assert schedule == dict(other, end=60_000)
 
 
-@pytest.mark.parametrize('name', most_local_modules())
+QUICK = most_different()
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in most_local_modules()
+    ],
+)
 def test_one_iteration(name):
     cfg = load(name)
     if cfg.default_scope == 'mmaction':

@@ -2,7 +2,13 @@
 
 import asserts
 import pytest
-from cases import CASES, CHECKPOINTED_CASES, CONTEXT_CASES, build_model
+from cases import (
+    CASES,
+    CHECKPOINTED_CASES,
+    CONTEXT_CASES,
+    build_model,
+    name_cases,
+)
 
 PROPERTIES = [
     asserts.assert_matches_joint_backward,
@@ -19,7 +25,7 @@ PROPERTIES = [
 @pytest.mark.parametrize(
     'check', PROPERTIES, ids=lambda f: f.__name__.removeprefix('assert_')
 )
-@pytest.mark.parametrize('name', CASES)
+@pytest.mark.parametrize('name', name_cases(CASES))
 def test_property(name, check):
     check(CASES[name])
 

@@ -25,7 +25,10 @@ def run_benchmark(config, *words, expect=0):
 # same; one with the other neck and without a decoder
 @pytest.mark.parametrize(
     'config',
-    ['infopro/resnet32_k4_contrast_cifar10.py', 'dgl/resnet32_k4_cifar10.py'],
+    [
+        'infopro/resnet32_k4_contrast_cifar10.py',
+        pytest.param('dgl/resnet32_k4_cifar10.py', marks=pytest.mark.slow),
+    ],
 )
 def test_steps_of_a_cifar_resnet(config):
     output = run_benchmark(
@@ -58,6 +61,7 @@ def test_bad_size():
     assert "`--size` should be HxW, but got '64'" in output
 
 
+@pytest.mark.slow  # in a process of its own
 def test_steps_of_a_segmentor_have_no_naive_one():
     output = run_benchmark(
         'infopro/deeplabv3_r18_k4_cityscapes.py',

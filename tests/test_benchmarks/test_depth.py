@@ -3,11 +3,13 @@
 import json
 import sys
 
+import pytest
 from processes import ROOT, run_script
 
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 
 
+@pytest.mark.slow  # processes of their own
 def test_the_log_goes_on_where_it_ended(tmp_path):
     path, chart = tmp_path / 'depth.json', tmp_path / 'depth.png'
     words = ('--depths', '20', '--batch', '4', '--json', path)

@@ -26,6 +26,7 @@ def test_fp32_and_amp_predicted_and_measured(tmp_path):
             assert 0.95 < ratio < 1.05
 
 
+@pytest.mark.slow  # in a process of its own
 def test_no_time_is_left():
     output = run_script(SCRIPT, '--networks', 'resnet32', '--minutes', '-1')
     assert 'left out after -1.0 min: resnet32, fp32; resnet32, AMP' in output

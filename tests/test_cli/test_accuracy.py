@@ -244,6 +244,7 @@ def test_a_training_that_fails(tmp_path, make_config):
     assert not record['finished']
 
 
+@pytest.mark.slow  # in a process of its own
 def test_configs_without_a_grid(make_config, tmp_path, capsys):
     config = make_config('infopro/deeplabv3_r18_k4_cityscapes.py')
     words = [config, '--work-dir', tmp_path, '--seeds', '3']

@@ -17,6 +17,12 @@ CONFIGS = sorted(
     str(p.relative_to(ROOT / 'configs'))
     for p in (ROOT / 'configs').glob('*/*_coco.py')
 )
+QUICK = (
+    'e2e/retinanet_r50_coco.py',
+    'greedy/mask-rcnn_r50_coco.py',
+    'infopro/mask-rcnn_swin-t_coco.py',
+    'infopro/retinanet_r50_coco.py',
+)
 STOCK = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
 pytestmark = pytest.mark.skipif(
     not COCO.is_dir(), reason='the real images are not here'
@@ -90,7 +96,13 @@ def make_tiny(name, annotations, work_dir):
     return cfg
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in CONFIGS
+    ],
+)
 def test_train_and_evaluate(name, annotations, tmp_path):
     cfg = make_tiny(name, annotations, tmp_path)
     Runner.from_cfg(cfg).train()

@@ -19,10 +19,11 @@ from localsup_mm.planning import resolve_auto
 # (config of a host, method, H and W): nobody tuned anything for them
 HOST_CONFIGS = [
     ('mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024', 'contsup', 64),
-    (
+    pytest.param(
         'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512',
         'infopro',
         64,
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024',
@@ -30,16 +31,37 @@ HOST_CONFIGS = [
         64,
         marks=pytest.mark.slow,
     ),
-    (
+    pytest.param(
         'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512',
         'infopro',
         64,
+        marks=pytest.mark.slow,
     ),
     ('mmdet::retinanet/retinanet_r18_fpn_1x_coco', 'contsup', 128),
-    ('mmdet::pvt/retinanet_pvtv2-b0_fpn_1x_coco', 'infopro', 128),
-    ('mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco', 'greedy', 128),
-    ('mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k', 'infopro', 64),
-    ('mmpretrain::densenet/densenet121_4xb256_in1k', 'greedy', 64),
+    pytest.param(
+        'mmdet::pvt/retinanet_pvtv2-b0_fpn_1x_coco',
+        'infopro',
+        128,
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        'mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco',
+        'greedy',
+        128,
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k',
+        'infopro',
+        64,
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        'mmpretrain::densenet/densenet121_4xb256_in1k',
+        'greedy',
+        64,
+        marks=pytest.mark.slow,
+    ),
     ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'infopro', 224),
     ('mmpretrain::regnet/regnetx-400mf_8xb128_in1k', 'dgl', 64),
     pytest.param(
@@ -48,7 +70,13 @@ HOST_CONFIGS = [
         64,
         marks=pytest.mark.slow,
     ),
-    ('mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k', 'man', 64),
+    ('mmpretrain::resnet/resnet18_8xb32_in1k', 'man', 64),
+    pytest.param(
+        'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k',
+        'man',
+        64,
+        marks=pytest.mark.slow,
+    ),
     ('mmpretrain::deit/deit-tiny_4xb256_in1k', 'auglocal', 224),
     # of 500 MB
     pytest.param(
@@ -258,9 +286,17 @@ def test_settings_are_written(tmp_path):
     assert cfg.optim_wrapper.type == 'LocalOptimWrapper'
 
 
+def write_resnet8(path, text=''):
+    path.write_text(
+        f"_base_ = '{ROOT}/configs/e2e/resnet32_cifar10.py'\n"
+        f'model = dict(backbone=dict(depth=8))\n{text}'
+    )
+    return str(path)
+
+
 def test_imports_are_kept(tmp_path):
     out = str(tmp_path / 'my.py')
-    base = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+    base = write_resnet8(tmp_path / 'base.py')
     words = ['--num-local-modules', '2', '--batch', '8', '-o', out]
     run_localsup('localize', base, *words)
     imports = Config.fromfile(out).custom_imports.imports
@@ -330,7 +366,7 @@ def test_nothing_is_lost(tmp_path):
 def test_budget_above_end_to_end(tmp_path):
     """No cut, and so no context: the host itself."""
     out = str(tmp_path / 'my.py')
-    base = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+    base = write_resnet8(tmp_path / 'base.py')
     words = ['--method', 'contsup', '--budget', '8GiB', '--batch', '2']
     run_localsup('localize', base, *words, '-o', out)
     cfg = Config.fromfile(out)
@@ -339,7 +375,13 @@ def test_budget_above_end_to_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'config', ['vgg/vgg16_8xb16_voc', 'csra/resnet101-csra_1xb16_voc07-448px']
+    'config',
+    [
+        'vgg/vgg16_8xb16_voc',
+        pytest.param(
+            'csra/resnet101-csra_1xb16_voc07-448px', marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_several_labels(config, tmp_path):
     out = str(tmp_path / 'my.py')
@@ -351,16 +393,16 @@ def test_several_labels(config, tmp_path):
 
 
 def test_inherited_settings_are_replaced(tmp_path):
-    base, out = tmp_path / 'base.py', tmp_path / 'my.py'
-    base.write_text(
-        f"_base_ = ['{ROOT}/configs/e2e/resnet32_cifar10.py']\n"
+    out = tmp_path / 'my.py'
+    base = write_resnet8(
+        tmp_path / 'base.py',
         "model_wrapper_cfg = dict(type='Other', auto_wrap_policy='a')\n"
         'find_unused_parameters = True\n'
         "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
-        "custom_imports = dict(imports='localsup_mm.models.backbones')\n"
+        "custom_imports = dict(imports='localsup_mm.models.backbones')\n",
     )
     words = ['--num-local-modules', '2', '--batch', '2', '-o', str(out)]
-    run_localsup('localize', str(base), *words, '--step-each-module')
+    run_localsup('localize', base, *words, '--step-each-module')
     cfg = Config.fromfile(out)
     assert cfg.model_wrapper_cfg == dict(
         type='LocalDistributedDataParallel', find_unused_parameters=True

@@ -22,7 +22,10 @@ def read_boundaries(printed):
     return re.findall(r"'([\w.]+)'", re.search('boundaries=(.*)', printed)[1])
 
 
-@pytest.mark.parametrize('option', ['--num-local-modules', '-k'])
+@pytest.mark.parametrize(
+    'option',
+    [pytest.param('--num-local-modules', marks=pytest.mark.slow), '-k'],
+)
 def test_number_of_local_modules(option):
     printed = run_localsup('plan', CONFIG, option, '3', *SMALL)
     assert 'input (2, 3, 64, 64)' in printed
@@ -30,14 +33,17 @@ def test_number_of_local_modules(option):
     assert len(read_boundaries(printed)) == 2
 
 
-def test_budget_and_own_boundaries():
+@pytest.mark.parametrize(
+    'option',
+    [pytest.param('--memory-budget', marks=pytest.mark.slow), '--budget'],
+)
+def test_budget_and_own_boundaries(option):
     words = ['plan', CONFIG, '--batch', '4', '--size', '256x256']
     printed = run_localsup(*words, '--lowest', '--recompute', 'none')
     lowest = read_boundaries(printed)
     summary = re.search(r'peak memory (.* [GM]iB),', printed)
-    for option in ('--memory-budget', '--budget'):
-        printed = run_localsup(*words, option, '4GiB')
-        assert read_boundaries(printed) == []
+    printed = run_localsup(*words, option, '4GiB')
+    assert read_boundaries(printed) == []
     printed = run_localsup(*words, '--boundaries', *lowest)
     assert summary[0] in printed
 
@@ -105,7 +111,11 @@ def test_aux_nets_of_the_config():
     ('words', 'message'),
     [
         (['--budget', 'much'], r"`--memory-budget`.*'much'"),
-        (['--budget', '1MiB'], r'`memory_budget`.* should be at least \d'),
+        pytest.param(
+            ['--budget', '1MiB'],
+            r'`memory_budget`.* should be at least \d',
+            marks=pytest.mark.slow,
+        ),
         (['--num-local-modules', '99'], r'from 1 to \d+ for ResNetV1c'),
         (['--lowest', '--size', '64'], r"`--size` should be HxW.*'64'"),
         (['--boundaries', 'layer5'], r"`boundary` should.*'layer5'.*Closest"),

@@ -90,7 +90,11 @@ def test_parameters_that_set_the_peak():
 
 
 def test_commands_say_so(tmp_path):
-    config = f'{ROOT}/configs/e2e/resnet32_cifar10.py'
+    config = tmp_path / 'small.py'
+    config.write_text(
+        f"_base_ = '{ROOT}/configs/e2e/resnet32_cifar10.py'\n"
+        'model = dict(backbone=dict(depth=8))\n'
+    )
     words = ['--batch', '2', '--budget', '8GiB']
     assert 'End to end is within the budget' in run_localsup(
         'plan', config, *words

@@ -26,8 +26,13 @@ def read_planner(config, image_size=None, batch_size=None):
 @pytest.mark.parametrize(
     ('config', 'boundaries', 'place'),
     [
-        ('e2e/deeplabv3_r101_cityscapes.py', RESNET101, 0),
-        (
+        pytest.param(
+            'e2e/deeplabv3_r101_cityscapes.py',
+            RESNET101,
+            0,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             'mmseg::swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_'
             'ade20k-512x512.py',
             [
@@ -38,13 +43,20 @@ def read_planner(config, image_size=None, batch_size=None):
                 'stages.2.blocks.5',
             ],
             0,
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             'e2e/resnet110_cifar10.py',
             ['layer1.8', 'layer1.17', 'layer2.8', 'layer2.17', 'layer3.8'],
             0,
+            marks=pytest.mark.slow,
         ),
-        ('e2e/resnet101_imagenet.py', RESNET101, 0),
+        pytest.param(
+            'e2e/resnet101_imagenet.py',
+            RESNET101,
+            0,
+            marks=pytest.mark.slow,
+        ),
         # its plans for K = 6 cut three times in the first stage
         (
             'mmpretrain::resnet/resnet50_8xb32_in1k.py',
@@ -77,31 +89,44 @@ def test_extra_compute_is_below_6_percent(config, boundaries, place):
 @pytest.mark.parametrize(
     ('config', 'image_size', 'batch_size'),
     [
-        (
+        pytest.param(
             'mmpretrain::mobilenet_v3/mobilenet-v3-small_8xb128_in1k.py',
             None,
             8,
+            marks=pytest.mark.slow,
         ),
         # wide for small images, and made for large ones
         ('mmpretrain::resnet/resnet18_8xb16_cifar10.py', None, None),
         ('mmpretrain::resnet/resnet50_8xb32_in1k.py', (96, 96), None),
-        ('e2e/resnet32_cifar10.py', None, None),
-        (
+        pytest.param(
+            'e2e/resnet32_cifar10.py',
+            None,
+            None,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024.py',
             (128, 256),
             None,
+            marks=pytest.mark.slow,
         ),
         (
             'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py',
             (256, 512),
             2,
         ),
-        (
+        pytest.param(
             'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
             (256, 256),
             2,
+            marks=pytest.mark.slow,
         ),
-        ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', (320, 320), 2),
+        pytest.param(
+            'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
+            (320, 320),
+            2,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_small_networks_get_small_aux_nets(config, image_size, batch_size):

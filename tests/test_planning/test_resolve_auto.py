@@ -27,8 +27,11 @@ optim_wrapper = dict(type='LocalOptimWrapper')
 """
 
 
-def make_config(settings=''):
-    return Config.fromstring(AUTO.format(root=ROOT, settings=settings), '.py')
+def make_config(settings='', depth=14):
+    text = AUTO.format(root=ROOT, settings=settings)
+    cfg = Config.fromstring(text, '.py')
+    cfg.model.backbone.backbone.depth = depth
+    return cfg
 
 
 def test_it_becomes_a_list_of_names():
@@ -71,11 +74,12 @@ def test_a_list_of_local_modules():
 
 def test_budget_and_input_shape():
     settings = "memory_budget='1GiB', input_shape=(512, 3, 40, 40)"
-    cfg = make_config(settings)
+    cfg = make_config(settings, depth=20)
     plan = resolve_auto(cfg)
     assert plan.peak_memory <= 2**30 < plan.end_to_end
     assert 'input_shape' not in cfg.model.backbone.local_modules
-    smaller = make_config("memory_budget='1GiB', input_shape=(512, 3, 8, 8)")
+    settings = settings.replace('40, 40', '8, 8')
+    smaller = make_config(settings, depth=20)
     assert resolve_auto(smaller).boundaries == ()
 
 

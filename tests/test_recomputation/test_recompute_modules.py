@@ -10,6 +10,7 @@ from cases import (
     CASES,
     CONTEXT_CASES,
     build_model,
+    name_cases,
 )
 from mmengine.optim import OptimWrapper
 from torch import nn
@@ -80,7 +81,9 @@ def assert_trains_as_without(case, names, kind, *args, **kwargs):
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize(
     'name',
-    [n for n, case in EVERY.items() if not case.backbone.get('with_cp')],
+    name_cases(
+        n for n, case in EVERY.items() if not case.backbone.get('with_cp')
+    ),
 )
 def test_parameters_and_statistics_are_those_without(name, kind):
     assert_trains_as_without(EVERY[name], None, kind)

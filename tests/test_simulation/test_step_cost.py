@@ -65,7 +65,11 @@ def test_deeplabv3_r101(method, with_cp, expected):
 
 
 @pytest.mark.parametrize(
-    ('method', 'expected'), [('e2e', 8.50), ('infopro', 4.96)]
+    ('method', 'expected'),
+    [
+        pytest.param('e2e', 8.50, marks=pytest.mark.slow),
+        ('infopro', 4.96),
+    ],
 )
 def test_deeplabv3_r101_by_torchs_tracker(method, expected):
     # new in torch 2.5
