@@ -28,7 +28,7 @@ ACCUMULATING = {'optim_wrapper.accumulative_counts': 4}
 SWIN = 'mmseg::swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py'  # noqa: E501
 SMALL_SWIN = {
     'model.backbone.embed_dims': 24,
-    'model.backbone.depths': (1, 1, 2, 1),
+    'model.backbone.depths': (2, 2, 2, 2),
     'model.decode_head.in_channels': (24, 48, 96, 192),
     'model.decode_head.channels': 32,
     'model.auxiliary_head.in_channels': 96,
@@ -388,7 +388,7 @@ def test_frozen_stages_save_nothing():
         MASK_RCNN,
         {**SMALL_MASK_RCNN, 'model.backbone.frozen_stages': 0},
     )
-    assert peak_memory(learning) > frozen.profile.peak
+    assert peak_memory(learning) > peak_memory(frozen.workload)
 
 
 def test_optimizer_that_cannot_step_each_module():
