@@ -118,7 +118,7 @@ class _StepRecorder:
         """Note that the forward pass is over.
 
         Args:
-            loss (Tensor): What it has returned.
+            loss (Tensor): The loss of the iteration, ``()``.
             is_saved (Sequence[bool]): Whether neck and heads save the
                 outputs of the backbone.
         """
