@@ -78,9 +78,9 @@ def train(model, rank, **kwargs):
     return wrapper
 
 
-def check_case(rank, name, **kwargs):
+def check_case(rank, name, queue_size=2, **kwargs):
     alone = build_model(EVERY[name])
-    model = ModuleParallel(copy.deepcopy(alone))
+    model = ModuleParallel(copy.deepcopy(alone), queue_size)
     expected = train(alone, 0, **kwargs)
     wrapper = train(model, rank, **kwargs)
     model.eval()
@@ -101,6 +101,7 @@ def check_cases(rank, names):
 def check_settings(rank, momentum):
     check_case(rank, 'toy', accumulative_counts=3)
     check_case(rank, 'toy', step_each_module=True)
+    check_case(rank, 'toy', queue_size=1)
     check_case(rank, 'toy_r1e', cls=LocalAmpOptimWrapper)
     check_case(rank, momentum, accumulative_counts=2)
 

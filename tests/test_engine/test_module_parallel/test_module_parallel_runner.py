@@ -101,7 +101,8 @@ def assert_same(found, expected):
 
 LOOPS = {
     'iterations': dict(
-        loop=dict(type='IterBasedTrainLoop', max_iters=ITERS, val_interval=3)
+        loop=dict(type='IterBasedTrainLoop', max_iters=ITERS, val_interval=3),
+        auto_scale_lr=dict(enable=True, base_batch_size=1),
     ),
     'epochs': dict(
         loop=dict(type='EpochBasedTrainLoop', max_epochs=2),
@@ -187,7 +188,8 @@ def test_a_resumed_training_is_exact(tmp_path):
     alone, parallel = tmp_path / 'alone', tmp_path / 'parallel'
     settings = LOOPS['iterations']
     train_alone(alone, **settings)
-    run_processes(K, train_in_parallel, str(parallel), dict(max_iters=3))
+    first = dict(max_iters=3, auto_scale_lr=settings['auto_scale_lr'])
+    run_processes(K, train_in_parallel, str(parallel), first)
     resumed = dict(
         settings, load_from=str(parallel / 'iter_3.pth'), resume=True
     )

@@ -1,9 +1,11 @@
 """What cannot be divided among processes is refused; errors end them all."""
 
+import copy
+
 import pytest
 import torch
 import torch.distributed as dist
-from asserts import wrap
+from asserts import assert_equal, wrap
 from cases import CASES, build_model
 from gloo_processes import (
     ensure_server,
@@ -61,7 +63,8 @@ def check_clipped(rank):
         (dict(type='value', clip_value=1e-3), {}),
         (dict(max_norm=1e-3), dict(clip_each_module=True)),
     ):
-        model = ModuleParallel(build_model(TWO), **kwargs)
+        alone = build_model(TWO)
+        model = ModuleParallel(copy.deepcopy(alone), **kwargs)
         before = {n: p.clone() for n, p in model.module.named_parameters()}
         wrapper = wrap(model, clip_grad=clip_grad)
         batch = next(make_batches()) if rank == 0 else None
@@ -72,6 +75,10 @@ def check_clipped(rank):
             for n, p in model.module.named_parameters()
         ]
         assert 0 < max(moved) < 1.01e-4  # of lr=0.1
+        if clip_grad.get('type') == 'value':
+            wrapper = wrap(alone, clip_grad=clip_grad)
+            alone.train_step(next(make_batches()), wrapper)
+            assert_equal(model.module.state_dict(), alone.state_dict())
         model.close()
 
 
