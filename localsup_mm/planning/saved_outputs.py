@@ -26,7 +26,9 @@ class BackboneOutputs:
         self._is_frozen = [not tensor.requires_grad for tensor in tensors]
         self._sizes = [tensor.nbytes for tensor in tensors]
         self._nodes = {
-            (t.grad_fn, t.output_nr): i for i, t in enumerate(tensors)
+            (t.grad_fn, t.output_nr): i
+            for i, t in enumerate(tensors)
+            if t.requires_grad
         }
         self._read: set[int] = set()
 
