@@ -1,12 +1,16 @@
 """Predicted memory of detectors, whose losses run on real tensors."""
 
+from dataclasses import replace
+
 import pytest
 from mmengine.registry import DefaultScope
 from tiny_detector import narrow_detector
 
 from localsup_mm.hosts import read_config
 from localsup_mm.planning import find_aux_nets, make_planner
+from localsup_mm.planning.aux_cost import measure_aux_nets
 from localsup_mm.simulation import read_workload
+from localsup_mm.tracing import trace_backbone
 
 RETINANET = 'localsup_mm::e2e/retinanet_r50_coco.py'
 
@@ -45,3 +49,20 @@ def test_gradients_from_the_neck_do_not_cross_a_cut(planner):
     assert found['layer2'] == 0
     assert found['layer3.0'] == found['layer3'] == c3
     assert found['layer4.0'] == c3 + c4
+
+
+def test_aux_nets_on_real_tensors_count_alike(planner):
+    """What convs and a backward return counts as on fake tensors."""
+    boundary = trace_backbone(planner.workload.model.backbone).boundaries
+    features = planner.profile.stretches[0].features
+    decoder = dict(decoder=planner.aux_nets['decoder'])
+    peaks = [
+        measure_aux_nets(
+            replace(planner.workload, is_data_dependent=is_real),
+            boundary['layer2.0'],
+            decoder,
+            features,
+        ).peak
+        for is_real in (False, True)
+    ]
+    assert peaks[1] == pytest.approx(peaks[0], rel=0.02)
