@@ -234,10 +234,8 @@ def _outside_activation_checkpoints() -> saved_tensors_hooks:
     """Keep what is saved for a backward, also within a checkpointed stretch.
 
     Where a boundary lies in such a stretch, its second run does not come to
-    the local losses again.
+    the local losses again. What an op has returned is kept without its graph:
+    it would hold itself, and be freed by a backward alone, which does not
+    come to what no loss needs, such as scores for a metric.
     """
-    return saved_tensors_hooks(_keep, _keep)
-
-
-def _keep(tensor: Tensor) -> Tensor:
-    return tensor
+    return saved_tensors_hooks(Tensor.detach, lambda tensor: tensor)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from asserts import train_step, wrap
-from cases import ToyModel, make_batch
+from cases import ToyHead, ToyModel, make_batch
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import nn
@@ -29,10 +29,19 @@ class Chain(BaseModule):
         return self.layers(x)
 
 
-def build_chain():
+@MODELS.register_module(force=True)
+class ScoringHead(ToyHead):
+    """It computes scores with a graph that no loss needs."""
+
+    def loss(self, feats, data_samples, **kwargs):
+        feats[-1].mul(2).sigmoid().detach()
+        return super().loss(feats, data_samples, **kwargs)
+
+
+def build_chain(aux_head='ToyHead'):
     parts = dict(
         decoder=dict(type='ReconstructionDecoder'),
-        aux_head=dict(type='ToyHead'),
+        aux_head=dict(type=aux_head),
     )
     model = ToyModel(
         dict(
@@ -75,4 +84,15 @@ def test_only_features_and_gradients(step_each_module):
     scalars = 256  # what is logged
     for a, b in zip(found, expected, strict=True):
         assert b <= a <= b + scalars
+    assert live.current == start
+
+
+def test_graphs_that_no_loss_needs_are_freed():
+    model = build_chain('ScoringHead')
+    wrapper = wrap(model)
+    train_step(model, wrapper)
+    live = LiveBytes(model, wrapper.optimizer)
+    start = live.current
+    with live:
+        train_step(model, wrapper)
     assert live.current == start
