@@ -20,6 +20,7 @@ from ..upstream import (
     FakeTensorMode,
     unset_fake_temporarily,
 )
+from .attention_kernel import attention_as_on_gpu
 from .fake_optim_wrapper import FakeOptimWrapper
 from .optimizer_with_state import make_optimizer_with_state
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
@@ -184,7 +185,11 @@ def host_ops() -> Iterator[None]:
     Yields:
         None: While they do.
     """
-    with adapted_compiled_ops(), torch.random.fork_rng(devices=[]):
+    with (
+        adapted_compiled_ops(),
+        attention_as_on_gpu(),
+        torch.random.fork_rng(devices=[]),
+    ):
         torch.default_generator.manual_seed(0)
         yield
 

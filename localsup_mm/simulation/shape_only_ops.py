@@ -1,7 +1,7 @@
 """Running heads whose losses depend on data, without their arithmetic."""
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from mmap import mmap
@@ -21,6 +21,7 @@ from ..upstream import (
     TorchDispatchMode,
     dispatch_modes_disabled,
     is_in_backward,
+    tree_flatten,
     tree_map_only,
     unset_fake_temporarily,
 )
@@ -61,6 +62,11 @@ class ShapeOnlyOps(TorchDispatchMode):
     takes its anchors for its detections.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        # tensors without data, by what an op gets
+        self._shapes: dict[tuple, Any] = {}
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -81,16 +87,24 @@ class ShapeOnlyOps(TorchDispatchMode):
         if does.changes_values:
             return args[0]
         with dispatch_modes_disabled():
+            return tree_map_only(
+                Tensor,
+                partial(_make_zeros, is_read=not is_backward),
+                self._find_shapes(func, args, kwargs),
+            )
+
+    def _find_shapes(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run an op on tensors without data, once for the same shapes."""
+        key = (func, *_describe((args, kwargs)))
+        if key not in self._shapes:
             args, kwargs = tree_map_only(
                 Tensor, lambda t: t.to('meta'), (args, kwargs)
             )
             if 'device' in kwargs:
                 # a cast names the device that it casts for
                 kwargs = dict(kwargs, device='meta')
-            shapes = func(*args, **kwargs)
-            return tree_map_only(
-                Tensor, partial(_make_zeros, is_read=not is_backward), shapes
-            )
+            self._shapes[key] = func(*args, **kwargs)
+        return self._shapes[key]
 
 
 @dataclass(frozen=True)
@@ -127,6 +141,25 @@ def _look_at(op: Any) -> _Kind:
         and not name.startswith('aten::_')
         and _RESHAPES.isdisjoint((name, *op.tags)),
     )
+
+
+def _describe(tree: Any) -> Iterator[Hashable]:
+    """Describe arguments of an op by all that its result's shape depends on.
+
+    Args:
+        tree (Any): Nested lists, tuples and dicts.
+
+    Yields:
+        Hashable: The structure, and each tensor or value in it.
+    """
+    leaves, structure = tree_flatten(tree)
+    yield structure
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            yield leaf.shape, leaf.stride(), leaf.dtype
+        else:
+            # 1, 1.0 and True are equal
+            yield type(leaf), leaf
 
 
 def _make_zeros(like: Tensor, is_read: bool) -> Tensor:
