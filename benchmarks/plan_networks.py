@@ -48,7 +48,7 @@ NETWORKS = {
     'Mask2Former-R50': (
         'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py',
         2,
-        (0.7, 0.5),
+        (0.7, 0.6),
     ),
     'RetinaNet-R50': (
         'localsup_mm::e2e/retinanet_r50_coco.py',

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 from .aux_cost import AuxCost
-from .stretches import StepProfile, Stretch, held_longer, left_behind
+from .stretches import (
+    StepProfile,
+    Stretch,
+    closed_gradients,
+    held_longer,
+    left_behind,
+)
 
 __all__ = ['MACS_PER_BYTE', 'MemoryModel', 'Point']
 
@@ -178,11 +184,9 @@ class MemoryModel:
             in_forward = left_behind(before, previous.kept)
             if b != self.end:
                 held = in_backward + held_longer(previous, stretch, last)
-                held -= stretch.closed_gradients
-            elif place <= len(self.cuts) + 1:
-                held = in_backward - before.closed_gradients
-            else:  # neck and heads, which make them
-                held = in_backward
+                held -= closed_gradients(stretch, stretch)
+            else:
+                held = in_backward - closed_gradients(before, stretch)
             found = []
             for number in choices[place - a - 1]:
                 way = stretch.ways[number - 1] if number else stretch

@@ -29,8 +29,10 @@ __all__ = ['Planner']
 
 _LOGGER = logging.getLogger(__name__)
 
-# Predicted peaks are so near to measured ones, as a fraction.
+# Predicted peaks are so near to measured ones, as a fraction: always, and
+# where another one is as good as measured.
 _TOLERANCE = 0.02
+_EXACT = 0.002
 
 
 @dataclass(frozen=True)
@@ -197,21 +199,28 @@ class Planner:
 
     def _plan_lowest(self, choices: list[Choice]) -> Plan:
         """Measure the best few, and take the lowest or a faster one."""
-        plans = self._measure_lowest(choices)
+        plans = self._measure_lowest(choices, (TIE, 0.0, _TOLERANCE))
         limit = (1 + TIE) * min(plan.peak_memory for plan in plans)
         return min(
             (plan for plan in plans if plan.peak_memory <= limit),
             key=self._find_cost,
         )
 
-    def _measure_lowest(self, choices: list[Choice]) -> list[Plan]:
-        """Measure the lowest one, and the fastest of those near to it.
+    def _measure_lowest(
+        self, choices: list[Choice], margins: Sequence[float]
+    ) -> list[Plan]:
+        """Measure the fastest of those within margins of the lowest peak.
 
-        Of those as near as a tie, and as near as predictions may be wrong.
+        It ends with the first one whose prediction is right.
         """
-        margins = (0.0, TIE, _TOLERANCE)
         fastest = [keep_lowest(choices, margin)[-1] for margin in margins]
-        return [self.evaluate_choice(c) for c in dict.fromkeys(fastest)]
+        plans = []
+        for choice in dict.fromkeys(fastest):
+            plan = self.evaluate_choice(choice)
+            plans.append(plan)
+            if abs(plan.peak_memory - choice.peak) <= _EXACT * choice.peak:
+                break
+        return plans
 
     def _plan_for_budget(self, choices: list[Choice], budget: int) -> Plan:
         """Measure from the lowest cost on until one is within the budget.
@@ -227,7 +236,7 @@ class Planner:
                 return plan
             corrected = budget * choice.peak / plan.peak_memory
             limit = min(corrected, choice.peak - 1)
-        plans = self._measure_lowest(choices)
+        plans = self._measure_lowest(choices, (0.0, TIE, _TOLERANCE))
         low = [plan for plan in plans if plan.peak_memory <= budget]
         if low:
             return min(low, key=self._find_cost)

@@ -1,5 +1,6 @@
 """Seeing which outputs of a backbone live on behind it."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Optional
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..tracing import Partition
+from ..upstream import find_node_number
 from .storages import Storages, find_storages, find_tensors
 
 __all__ = ['BackboneOutputs', 'find_holders', 'watching_saved']
@@ -30,36 +32,44 @@ class BackboneOutputs:
             for i, t in enumerate(tensors)
             if t.requires_grad
         }
-        self._read: set[int] = set()
+        # the last stretch that learns from each
+        self._readers: dict[int, int] = {}
 
-    def find_read(self, loss: Tensor) -> None:
-        """Find those that neck and heads learn from, before the backward.
+    def find_readers(self, loss: Tensor, ends: Sequence[int]) -> None:
+        """Find where neck and heads learn from them, before the backward.
 
         Args:
             loss (Tensor): The loss of the iteration, ``()``.
+            ends (Sequence[int]): Numbers of the first node behind each
+                stretch but the last.
         """
         nodes, self._nodes = self._nodes, {}
-        seen, todo = set(), [(loss.grad_fn, loss.output_nr)]
+        seen, todo = set(), [((loss.grad_fn, loss.output_nr), len(ends))]
         while todo:
-            node = todo.pop()
-            if node in nodes:
-                self._read.add(nodes[node])
-            elif node[0] is not None and node[0] not in seen:
-                seen.add(node[0])
-                todo += node[0].next_functions
+            edge, reader = todo.pop()
+            if edge in nodes:
+                i = nodes[edge]
+                self._readers[i] = max(reader, self._readers.get(i, 0))
+            elif edge[0] is not None and edge[0] not in seen:
+                seen.add(edge[0])
+                position = bisect_right(ends, find_node_number(edge[0]))
+                todo += [(e, position) for e in edge[0].next_functions]
 
-    def count_gradients(self, partition: Partition) -> int:
-        """Count what neck and heads send to the closed outputs of a cut.
+    def find_sent(self, position: int) -> dict[int, int]:
+        """Find the gradients that live when the backward comes to a stretch.
 
         Args:
-            partition (Partition): The cut.
+            position (int): That of the stretch.
 
         Returns:
-            int: Bytes of the gradients of an end-to-end backward, which
-            the cut leaves out.
+            dict[int, int]: Bytes of those that stretches behind it have sent
+            to outputs of the backbone, by the position of the output.
         """
-        read = self._read.intersection(partition.closed_outputs)
-        return sum(self._sizes[i] for i in read)
+        return {
+            i: self._sizes[i]
+            for i, reader in self._readers.items()
+            if reader > position
+        }
 
     def find_kept(
         self, partition: Partition, is_held: Optional[Sequence[bool]] = None
@@ -113,7 +123,8 @@ def watching_saved(backbone: nn.Module) -> Iterator[list[bool]]:
 
     def save(tensor: Tensor) -> Tensor:
         saved.update(find_storages(tensor))
-        return tensor
+        # an output would hold its own node, which would never be freed
+        return tensor.detach()
 
     def at_end(backbone: nn.Module, args: tuple, feats: Any) -> None:
         outputs.extend(find_tensors(feats))

@@ -1,6 +1,5 @@
 """Recording what an end-to-end iteration needs."""
 
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -12,6 +11,8 @@ from torch import Tensor, nn
 from ..replaced_method import replaced_method
 from ..simulation import FakeStep, Workload
 from ..tracing import BackboneTrace
+from ..upstream import next_node_number
+from .backward_recorder import BackwardRecorder
 from .module_calls import CallRecorder, ModuleCall
 from .saved_outputs import BackboneOutputs, find_holders, watching_saved
 from .step_meter import StepMeter
@@ -76,13 +77,12 @@ class _StepRecorder:
             step.model, lambda: self._num_passed, self._at_call_end
         )
         self._live_at_start = 0
-        self._before_update = 0
-        # where the backward is; bytes of ends that are gone by then
-        self._going_back: Optional[int] = None
-        self._freed = dict.fromkeys((*names, ''), 0)
+        self._backward = BackwardRecorder(self.meter, self._stretches)
         # of modules, by their names
         self._inputs: dict[str, Storages] = {}
         self._outputs = BackboneOutputs(())
+        # of autograd, behind each stretch
+        self._node_numbers: list[int] = []
         self._is_saved: list[bool] = []
         # position of the stretch that ends with the neck, if there is one
         self._neck_end: Optional[int] = None
@@ -109,7 +109,8 @@ class _StepRecorder:
             hook = partial(self._at_input, name)
             module = backbone.get_submodule(name)
             keep(module.register_forward_pre_hook(hook, with_kwargs=True))
-        keep(self._step.optimizer.register_step_pre_hook(self._at_update))
+        at_update = self._step.optimizer.register_step_pre_hook
+        keep(at_update(lambda *args: self._backward.end()))
         self._calls.attach(stack)
         forward = partial(self._at_backbone_end, backbone.forward)
         stack.enter_context(replaced_method(backbone, 'forward', forward))
@@ -123,11 +124,10 @@ class _StepRecorder:
                 outputs of the backbone.
         """
         self._is_saved = list(is_saved)
-        self._outputs.find_read(loss)
-        self._going_back = len(self._stretches) - 1
+        self._outputs.find_readers(loss, self._node_numbers)
         last = self._stretches[-1]
         last.forward_peak = max(last.forward_peak, self.meter.take_peak())
-        self.meter.take_work()
+        self._backward.begin()
 
     def _at_start(self, module: nn.Module, args: tuple) -> None:
         self.meter.take_peak()
@@ -152,13 +152,12 @@ class _StepRecorder:
         self._num_passed += 1
         stretch.forward_peak = self.meter.take_peak()
         stretch.live_after = following.live_before = self.meter.live
+        self._node_numbers.append(next_node_number())
         stretch.output = find_storages(h)
         stretch.features = (tuple(h.shape), h.dtype)
-        self._watch_gradients(h, self._num_passed - 1)
+        self._backward.watch_gradients(h, self._num_passed - 1)
         # the caller of the module holds its input, a local module h
-        for storage in {t.untyped_storage() for t in find_tensors((args, h))}:
-            at_freed = partial(self._at_freed, stretch, storage.nbytes())
-            weakref.finalize(storage, at_freed).atexit = False
+        self._backward.watch_ends((args, h), stretch)
 
     def _at_backbone_end(
         self, forward: Callable, *args: Any, **kwargs: Any
@@ -178,47 +177,15 @@ class _StepRecorder:
         stretch, following = self._stretches[-1], Stretch()
         stretch.forward_peak = self.meter.take_peak()
         stretch.live_after = following.live_before = self.meter.live
-        self._watch_gradients(result, len(self._stretches) - 1)
+        self._backward.watch_gradients(result, len(self._stretches) - 1)
         if call.name == 'neck':
             self._neck_end = len(self._stretches) - 1
+        self._node_numbers.append(next_node_number())
         self._stretches.append(following)
-
-    def _watch_gradients(self, outputs: Any, position: int) -> None:
-        for tensor in find_tensors(outputs):
-            if tensor.requires_grad:
-                tensor.register_hook(partial(self._at_gradient, position))
-
-    def _at_freed(self, stretch: Stretch, size: int) -> None:
-        """Note that an input or output of a module goes, but still counts."""
-        going_back = self._going_back
-        if going_back is not None and stretch is self._stretches[going_back]:
-            self._note_backward(size)
-        self._freed[stretch.name] += size
-
-    def _at_gradient(self, position: int, gradient: Tensor) -> None:
-        # of several outputs the first
-        if self._going_back is not None and position < self._going_back:
-            self._note_backward()
-            self._going_back = position
-
-    def _note_backward(self, less: int = 0) -> None:
-        stretch = self._stretches[self._going_back or 0]
-        peak = self.meter.take_peak(less)
-        macs, moved = self.meter.take_work()
-        stretch.backward_macs += macs
-        stretch.backward_moved += moved
-        holding = peak + self._freed[stretch.name]
-        stretch.backward_peak = max(stretch.backward_peak, peak)
-        stretch.holding_peak = max(stretch.holding_peak, holding)
-
-    def _at_update(self, *args: Any) -> None:
-        self._note_backward()
-        self._going_back = None
-        self._before_update = self.meter.live
 
     def finish(self) -> StepProfile:
         """Sum up, when the iteration is over."""
-        update = self.meter.take_peak() - self._before_update
+        update = self.meter.take_peak() - self._backward.live_at_end
         step = self._step
         trained = [p for p in step.model.parameters() if p.requires_grad]
         state = find_tensors(list(step.optimizer.state.values()))
@@ -229,10 +196,12 @@ class _StepRecorder:
             stretch.gradients = is_new * count_bytes(own)
             stretch.input = self._inputs[stretch.name]
             stretch.kept = self._outputs.find_kept(partition)
-            stretch.closed_gradients = self._outputs.count_gradients(partition)
+            stretch.closed = frozenset(partition.closed_outputs)
             for name in find_holders(stretch.name, partition):
                 # a ModuleList around a boundary is not called
                 stretch.kept.update(self._inputs.get(name, {}))
+        for i, stretch in enumerate(self._stretches):
+            stretch.sent = self._outputs.find_sent(i)
         last = self._stretches[-1]
         last.gradients = is_new * count_bytes(trained)
         # the callers of backbone and neck hold nothing; neck and heads what

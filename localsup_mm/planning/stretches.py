@@ -12,7 +12,13 @@ from ..recomputation import join_recompute
 from .module_calls import ModuleCall
 from .storages import Storages
 
-__all__ = ['StepProfile', 'Stretch', 'held_longer', 'left_behind']
+__all__ = [
+    'StepProfile',
+    'Stretch',
+    'closed_gradients',
+    'held_longer',
+    'left_behind',
+]
 
 
 @dataclass
@@ -41,9 +47,11 @@ class Stretch:
             :class:`MacCounter`. Defaults to 0.
         gradients (int): Gradients of all parameters up to its end; those
             of neck and heads count for the last stretch. Defaults to 0.
-        closed_gradients (int): Gradients that come from neck and heads for
-            outputs of the backbone that a cut at its end closes. End to end
-            they live in the backward of all that follows. Defaults to 0.
+        closed (frozenset[int]): Outputs of the backbone that a cut at its end
+            closes, by their positions. Defaults to none.
+        sent (dict[int, int]): Gradients that neck and heads have sent to
+            outputs of the backbone when the backward comes to its end, in
+            bytes by the position of the output. Defaults to none.
         output (Storages): The features at its end.
         input (Storages): Inputs of the module at its end, whose caller holds
             them until the module returns.
@@ -70,7 +78,8 @@ class Stretch:
     backward_macs: int = 0
     backward_moved: int = 0
     gradients: int = 0
-    closed_gradients: int = 0
+    closed: frozenset[int] = frozenset()
+    sent: dict[int, int] = field(default_factory=dict)
     output: Storages = field(default_factory=dict)
     input: Storages = field(default_factory=dict)
     kept: Storages = field(default_factory=dict)
@@ -154,6 +163,22 @@ def left_behind(before: Stretch, held: Container[int]) -> int:
     """
     left = {key: size for key, size in before.kept.items() if key in held}
     return sum({**left, **before.output}.values())
+
+
+def closed_gradients(cut: Stretch, stretch: Stretch) -> int:
+    """Sum what end-to-end training holds for outputs that a cut closes.
+
+    Neck and heads send gradients to them, which live in the backward of all
+    that follows.
+
+    Args:
+        cut (Stretch): The one at whose end the cut is.
+        stretch (Stretch): The one that is gone back through.
+
+    Returns:
+        int: Bytes.
+    """
+    return sum(stretch.sent[i] for i in stretch.sent.keys() & cut.closed)
 
 
 def held_longer(previous: Stretch, stretch: Stretch, last: Stretch) -> int:

@@ -41,12 +41,14 @@ __all__ = [
     'copy_layer_versions',
     'detach_alias',
     'dispatch_modes_disabled',
+    'find_node_number',
     'find_storage_key',
     'find_version',
     'hooks_removed',
     'is_in_backward',
     'is_in_place',
     'make_wrapper_subclass',
+    'next_node_number',
     'not_compiled',
     'tree_flatten',
     'tree_leaves',
@@ -164,6 +166,16 @@ def is_in_place(op: Any) -> bool:
 def find_storage_key(tensor: Tensor) -> int:
     """Return a number that all tensors on the same storage share."""
     return tensor.untyped_storage()._cdata
+
+
+def find_node_number(node: Any) -> int:
+    """Return the number of an autograd node: a later one has a higher one."""
+    return node._sequence_nr()
+
+
+def next_node_number() -> int:
+    """Return the number that the next autograd node of this thread gets."""
+    return torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
 
 
 def find_version(tensor: Tensor) -> Optional[int]:

@@ -117,8 +117,8 @@ def test_prediction_is_what_is_counted(config, options, kwargs, cuts):
     predicted = planner.memory_model.peaks(
         [planner.names.index(name) + 1 for name in cuts]
     )
-    # so near the search looks; what it finds is measured
-    assert max(predicted) == pytest.approx(plan.peak_memory, rel=0.02)
+    # so near that the search need not measure others
+    assert max(predicted) == pytest.approx(plan.peak_memory, rel=2e-3)
     # a module that sets no peak may begin with a layer that needs less than
     # end to end, where its input needs a gradient
     assert predicted == pytest.approx(plan.module_peaks, rel=0.03)
@@ -155,7 +155,7 @@ def test_prediction_of_the_peak_is_exact(name, aux_nets, cuts, kwargs):
             [planner.names.index(name) + 1 for name in cuts]
         )
     )
-    assert predicted == pytest.approx(plan.peak_memory, rel=0.005)
+    assert predicted == pytest.approx(plan.peak_memory, rel=2e-3)
     assert plan.end_to_end == peak_memory(planner.workload)
 
 

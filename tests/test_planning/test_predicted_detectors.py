@@ -9,6 +9,7 @@ from tiny_detector import narrow_detector
 from localsup_mm.hosts import read_config
 from localsup_mm.planning import find_aux_nets, make_planner
 from localsup_mm.planning.aux_cost import measure_aux_nets
+from localsup_mm.planning.stretches import closed_gradients
 from localsup_mm.simulation import read_workload
 from localsup_mm.tracing import trace_backbone
 
@@ -43,7 +44,8 @@ def test_prediction_is_what_is_counted(planner, cuts):
 
 def test_gradients_from_the_neck_do_not_cross_a_cut(planner):
     """Those of C3 and C4 live in an end-to-end backward, behind a cut not."""
-    found = {s.name: s.closed_gradients for s in planner.profile.stretches}
+    stretches = planner.profile.stretches
+    found = {s.name: closed_gradients(s, s) for s in stretches}
     c3, c4 = 2 * 64 * 32 * 40 * 4, 2 * 128 * 16 * 20 * 4
     # the last one goes back to the boundary itself
     assert found['layer2'] == 0
