@@ -78,6 +78,30 @@ NETWORKS = {
         (128, 192),
         dict(full=['backbone.layer*.*']),
     ),
+    'segformer_mit-b2': Network(
+        'mmseg::segformer/segformer_mit-b2_8xb2-160k_ade20k-512x512.py',
+        2,
+        (128, 128),
+        dict(full=['backbone.layers.*.1.*'], cheap=['decode_head']),
+    ),
+    'retinanet_r50': Network(
+        'localsup_mm::e2e/retinanet_r50_coco.py',
+        2,
+        (128, 192),
+        dict(full=['backbone.layer*.*']),
+    ),
+    'mask2former_r50': Network(
+        'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py',
+        2,
+        (128, 256),
+        dict(
+            full=['backbone.layer*.*'],
+            cheap=[
+                'decode_head.pixel_decoder',
+                'decode_head.transformer_decoder.layers.*',
+            ],
+        ),
+    ),
 }
 
 
@@ -90,6 +114,7 @@ class CountedGraphs:
         self.num_graphs = 0
 
     def make_backend(self) -> Callable:
+        import torch._inductor.lowering  # noqa: F401
         from functorch.compile import min_cut_rematerialization_partition
         from torch._dynamo.backends.common import aot_autograd
         from torch._inductor.decomposition import select_decomp_table
@@ -151,7 +176,9 @@ def run_compiled(network: Network, method: Method, budget: float) -> dict:
         compiled(model, data).backward()
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        return dict(error=f'{type(error).__name__}: {lines[0][:200]}')
+        # the first one names the backend
+        text = ' '.join(lines[:3])[:300]
+        return dict(error=f'{type(error).__name__}: {text}')
     return dict(
         peak_memory=graphs.live.peak,
         step_macs=graphs.counter.total,

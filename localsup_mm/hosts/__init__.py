@@ -13,6 +13,7 @@ from .activation_checkpointing import (
     set_activation_checkpointing,
     uses_activation_checkpointing,
 )
+from .attention_kernel import attention_as_on_gpu
 from .aux_nets import METHODS
 from .build import build_part
 from .check_dataset import check_dataset, check_labels
@@ -51,6 +52,7 @@ __all__ = [
     'Host',
     'adapted_compiled_ops',
     'allow_activation_checkpointing',
+    'attention_as_on_gpu',
     'build_part',
     'check_dataset',
     'check_labels',

@@ -52,7 +52,7 @@ class BackwardRecorder:
         """See when the backward comes to a stretch.
 
         Args:
-            outputs (Any): What it has returned, in which tensors are.
+            outputs (Any): The tensors that it has returned, nested.
             position (int): That of the stretch.
         """
         for tensor in find_tensors(outputs):
@@ -63,8 +63,8 @@ class BackwardRecorder:
         """See when tensors at the end of a stretch go.
 
         Args:
-            ends (Any): What the module there gets and returns. In a local
-                module that ends there these live until its end.
+            ends (Any): The tensors that the module there gets and returns. In
+                a local module that ends there they live until its end.
             stretch (Stretch): The stretch.
         """
         for storage in {t.untyped_storage() for t in find_tensors(ends)}:

@@ -1,6 +1,7 @@
 """Peak memory and time of any plan, by arithmetic."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple, Optional
 
 from .aux_cost import AuxCost
@@ -12,7 +13,7 @@ from .stretches import (
     left_behind,
 )
 
-__all__ = ['MACS_PER_BYTE', 'MemoryModel', 'Point']
+__all__ = ['MACS_PER_BYTE', 'MemoryModel', 'Point', 'keep_some']
 
 # In the time in which an op that is no conv or matrix product moves a byte,
 # convs and matrix products do so many multiply-accumulates.
@@ -79,7 +80,7 @@ class MemoryModel:
         # by the place at their end
         start = Stretch(live_after=profile.live_at_start)
         self._stretches = [start, *profile.stretches]
-        self._points: dict[tuple[int, int], list[Point]] = {}
+        self._points: dict[tuple, list[Point]] = {}
 
     @property
     def cuts(self) -> range:
@@ -135,27 +136,46 @@ class MemoryModel:
                 gradients += self.aux_gradients(b)
         return peaks
 
-    def find_points(self, a: int, b: int) -> list[Point]:
+    def find_points(
+        self, a: int, b: int, limit: Optional[int] = None
+    ) -> list[Point]:
         """Find the best ways to recompute a local module.
 
         Args:
             a (int): Place where it begins.
             b (int): Place where it ends.
+            limit (int, optional): Bytes that the iteration may take. Defaults
+                to None: any.
 
         Returns:
             list[Point]: Ways from the lowest peak to the least time. No other
             one is better in both, but that some are left out of many. Of
             earlier aux nets and of the parameters nothing is counted.
         """
-        points = self._points.get((a, b))
+        points = self._points.get((a, b, limit))
         if points is None:
             inside = self._stretches[a + 1 : b + 1]
-            choices = [range(1 + len(s.ways)) for s in inside]
-            points = self._points[a, b] = self._add_up(a, b, choices)
+            choices = [[*range(1 + len(s.ways))] for s in inside]
+            points = self._add_up(a, b, choices, limit)
+            if b == self.end:
+                kept = self._stretches[a].kept.keys()
+                # without those that hold what others can do without
+                free = [
+                    [n for n in numbers if kept.isdisjoint(s.arguments(n))]
+                    for s, numbers in zip(inside, choices)
+                ]
+                if free != choices:
+                    more = self._add_up(a, b, free, limit)
+                    points = _thin_out([*points, *more], limit)
+            self._points[a, b, limit] = points
         return points
 
     def _add_up(
-        self, a: int, b: int, choices: Sequence[Sequence[int]]
+        self,
+        a: int,
+        b: int,
+        choices: Sequence[Sequence[int]],
+        limit: Optional[int] = None,
     ) -> list[Point]:
         """Take an end-to-end iteration, less what lies outside (a, b).
 
@@ -165,12 +185,17 @@ class MemoryModel:
         """
         before, last = self._stretches[a], self._stretches[b]
         # the hook at b runs while the module there holds its input
+        more = (
+            self.profile.live_at_start
+            + before.gradients * self._keeps_gradients
+        )
+        most = inf if limit is None else limit - self.profile.static - more
         left = left_behind(before, last.kept.keys() | last.input.keys())
+        held_by_ways = self._held_by_ways(a, choices)
         if b == self.end:
             gradients = last.gradients - before.gradients
             update = gradients + self.profile.update
             points = [Point(0, 0.0, ())]
-            in_backward = left
         else:
             aux = self.aux_cost(b)
             update = 0
@@ -186,7 +211,9 @@ class MemoryModel:
                 held = in_backward + held_longer(previous, stretch, last)
                 held -= closed_gradients(stretch, stretch)
             else:
-                held = in_backward - closed_gradients(before, stretch)
+                is_held = stretch.saved.keys() | held_by_ways[place - a - 1]
+                held = left_behind(before, is_held)
+                held -= closed_gradients(before, stretch)
             found = []
             for number in choices[place - a - 1]:
                 way = stretch.ways[number - 1] if number else stretch
@@ -204,14 +231,23 @@ class MemoryModel:
                     )
                     for point in points
                 ]
-            points = _thin_out(found)
-        more = (
-            self.profile.live_at_start
-            + before.gradients * self._keeps_gradients
-        )
-        return _thin_out(
-            [p._replace(peak=max(p.peak, update) + more) for p in points]
-        )
+            points = _thin_out([p for p in found if p.peak <= most], limit)
+        points = [p._replace(peak=max(p.peak, update) + more) for p in points]
+        return _thin_out(points, limit)
+
+    def _held_by_ways(
+        self, a: int, choices: Sequence[Sequence[int]]
+    ) -> list[set[int]]:
+        """Find what may be held in the backward of each stretch behind a.
+
+        It is what is to be computed again there, or before it.
+        """
+        held: set[int] = set()
+        found = []
+        for stretch, numbers in zip(self._stretches[a + 1 :], choices):
+            held = held.union(*map(stretch.arguments, numbers))
+            found.append(held)
+        return found
 
     def _time_again(self, stretch: Stretch, way: Stretch) -> float:
         macs = way.backward_macs - stretch.backward_macs
@@ -219,14 +255,32 @@ class MemoryModel:
         return macs + self.macs_per_byte * moved
 
 
-def _thin_out(points: list[Point]) -> list[Point]:
+def _thin_out(points: list[Point], limit: Optional[int]) -> list[Point]:
     """Keep those that none is better than, and not too many."""
     kept: list[Point] = []
     for point in sorted(points):
         if not kept or point.time < kept[-1].time:
             kept.append(point)
-    last = len(kept) - 1
-    if last < _MAX_POINTS:
-        return kept
-    steps = _MAX_POINTS - 1
-    return [kept[i * last // steps] for i in range(steps + 1)]
+    return keep_some(kept, _MAX_POINTS, limit is not None)
+
+
+def keep_some(items: list, most: int, is_limited: bool) -> list:
+    """Keep some of many, the first and the last of them.
+
+    Args:
+        items (list): From low to high peaks.
+        most (int): How many are kept.
+        is_limited (bool): Whether the highest peaks are close to a limit.
+            Then more are kept of these, which take the least time.
+
+    Returns:
+        list: Those, in order.
+    """
+    last, steps = len(items) - 1, most - 1
+    if last <= steps:
+        return items
+    power = 3 if is_limited else 1
+    places = {
+        last - round(last * (i / steps) ** power) for i in range(steps + 1)
+    }
+    return [items[i] for i in sorted(places)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Optional
 
@@ -13,7 +13,7 @@ from torch import nn
 from ..hosts import LOSS_METHODS
 from ..replaced_method import replaced_method
 from ..upstream import find_version, is_in_backward
-from .storages import find_tensors
+from .storages import Storages, find_storages, find_tensors
 
 __all__ = ['CallRecorder', 'ModuleCall']
 
@@ -27,6 +27,7 @@ class ModuleCall:
             that is not ``forward``, as ``recompute`` takes it.
         start (int): Number of boundaries that were passed when it began.
         parent (ModuleCall, optional): The call that it lies in.
+        arguments (Storages): The tensors that it gets. Defaults to none.
         end (int): Number of boundaries that were passed when it ended.
             Defaults to -1: it has not ended.
         is_pure (bool): Whether it has left its arguments as they were, and
@@ -38,6 +39,7 @@ class ModuleCall:
     name: str
     start: int
     parent: Optional[ModuleCall]
+    arguments: Storages = field(default_factory=dict)
     end: int = -1
     is_pure: bool = False
     stretch: Optional[int] = None
@@ -99,7 +101,8 @@ class CallRecorder:
         if is_in_backward():  # in a second run
             return method(*args, **kwargs)
         parent = self._open[-1] if self._open else None
-        call = ModuleCall(name, self._count_passed(), parent)
+        arguments = find_storages((args, kwargs))
+        call = ModuleCall(name, self._count_passed(), parent, arguments)
         self.calls.append(call)
         self._open.append(call)
         tensors = find_tensors((args, kwargs))

@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Optional, Union
 
 from mmengine.model import revert_sync_batchnorm
@@ -99,11 +100,13 @@ class Planner:
         """
         if num_local_modules is not None:
             self.check_number(num_local_modules)
-        choices = self.find_choices(num_local_modules)
-        if memory_budget is None:
-            budget, plan = None, self._plan_lowest(choices)
-        else:
+        budget = None
+        if memory_budget is not None:
             budget = parse_bytes(memory_budget, 'memory_budget')
+        choices = self.find_choices(num_local_modules, budget)
+        if budget is None:
+            plan = self._plan_lowest(choices)
+        else:
             plan = self._plan_for_budget(choices, budget)
         if num_local_modules == 1:
             return plan
@@ -190,12 +193,29 @@ class Planner:
         )
 
     def find_choices(
-        self, num_local_modules: Optional[int] = None
+        self,
+        num_local_modules: Optional[int] = None,
+        memory_budget: Optional[int] = None,
     ) -> list[Choice]:
-        """Predict the front of memory against time, see the search."""
-        return find_choices(
-            self.memory_model, num_local_modules, self.boundary_time
+        """Predict the front of memory against time.
+
+        Args:
+            num_local_modules (int, optional): K. Defaults to None: any.
+            memory_budget (int, optional): Bytes. Defaults to None: any.
+
+        Returns:
+            list[Choice]: See :func:`find_choices`. Those far above the budget
+            are left out, unless there are no others.
+        """
+        find = partial(
+            find_choices,
+            self.memory_model,
+            num_local_modules,
+            self.boundary_time,
         )
+        if memory_budget is None:
+            return find()
+        return find(round((1 + _TOLERANCE) * memory_budget)) or find()
 
     def _plan_lowest(self, choices: list[Choice]) -> Plan:
         """Measure the best few, and take the lowest or a faster one."""

@@ -83,6 +83,10 @@ def _try(
     if len(stretches) != len(profile.stretches):
         return {}
     return {
-        position: replace(stretches[position], recompute={kind: list(group)})
+        position: replace(
+            stretches[position],
+            recompute={kind: list(group)},
+            held=profile.find_arguments(group),
+        )
         for position, group in names.items()
     }

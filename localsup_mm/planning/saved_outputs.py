@@ -32,8 +32,8 @@ class BackboneOutputs:
             for i, t in enumerate(tensors)
             if t.requires_grad
         }
-        # the last stretch that learns from each
-        self._readers: dict[int, int] = {}
+        # the stretches that learn from each
+        self._readers: dict[int, set[int]] = {}
 
     def find_readers(self, loss: Tensor, ends: Sequence[int]) -> None:
         """Find where neck and heads learn from them, before the backward.
@@ -48,8 +48,7 @@ class BackboneOutputs:
         while todo:
             edge, reader = todo.pop()
             if edge in nodes:
-                i = nodes[edge]
-                self._readers[i] = max(reader, self._readers.get(i, 0))
+                self._readers.setdefault(nodes[edge], set()).add(reader)
             elif edge[0] is not None and edge[0] not in seen:
                 seen.add(edge[0])
                 position = bisect_right(ends, find_node_number(edge[0]))
@@ -67,8 +66,8 @@ class BackboneOutputs:
         """
         return {
             i: self._sizes[i]
-            for i, reader in self._readers.items()
-            if reader > position
+            for i, readers in self._readers.items()
+            if max(readers) > position
         }
 
     def find_kept(
@@ -90,6 +89,26 @@ class BackboneOutputs:
             if is_kept and (is_held is None or is_held[i]):
                 kept.update(storages)
         return kept
+
+    def find_saved(
+        self, partition: Partition, is_saved: Sequence[bool], position: int
+    ) -> Storages:
+        """Find those that live in the backward of a stretch behind a cut.
+
+        Args:
+            partition (Partition): The cut.
+            is_saved (Sequence[bool]): Whether neck and heads save each.
+            position (int): That of the stretch.
+
+        Returns:
+            Storages: Those that it saves itself, or one before it, whose
+            backward comes later.
+        """
+        is_held = [
+            saved and min(self._readers.get(i, (0,))) <= position
+            for i, saved in enumerate(is_saved)
+        ]
+        return self.find_kept(partition, is_held)
 
 
 def find_holders(boundary: str, partition: Partition) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
-from .memory_model import MemoryModel, Point
+from .memory_model import MemoryModel, Point, keep_some
 
 __all__ = ['BOUNDARY_TIME', 'TIE', 'Choice', 'find_choices', 'keep_lowest']
 
@@ -66,6 +66,7 @@ def find_choices(
     memory_model: MemoryModel,
     num_local_modules: Optional[int] = None,
     boundary_time: float = BOUNDARY_TIME,
+    limit: Optional[int] = None,
 ) -> list[Choice]:
     """Find the choices that are best in some respect.
 
@@ -83,6 +84,9 @@ def find_choices(
             fraction of the time of an end-to-end step: of two choices so near
             to one another the one with fewer local modules is better, since
             it is more like end-to-end training. Defaults to 0.01.
+        limit (int, optional): Bytes that the iteration may take. Since some
+            of many are left out on the way, those below it are more to the
+            point than those of all. Defaults to None: any.
 
     Returns:
         list[Choice]: Choices from the lowest peak to the lowest cost; no other
@@ -98,12 +102,18 @@ def find_choices(
         for count in range(1, most + 1):
             found: list[_Rest] = []
             if num_local_modules is None or count == 1:
-                found += _end_at_once(memory_model, a)
+                found += _end_at_once(memory_model, a, limit)
             behind = count - (num_local_modules is not None)
             for b in starts[a + 1 :]:
-                rests = best.get((b, behind), [])
-                found += _begin_with(memory_model, a, b, rests, price)
-            best[a, count] = _keep_best(found)
+                rests = best.get((b, behind))
+                if not rests:
+                    continue
+                points = memory_model.find_points(a, b, limit)
+                found += _begin_with(memory_model, b, points, rests, price)
+            if limit is not None:
+                static = memory_model.profile.static
+                found = [r for r in found if r.peak + static <= limit]
+            best[a, count] = _keep_best(found, limit is not None)
     return _keep_front(
         [_spell_out(memory_model, rest) for rest in best[0, most]]
     )
@@ -126,27 +136,27 @@ def keep_lowest(
     return [choice for choice in choices if choice.peak <= limit]
 
 
-def _end_at_once(memory_model: MemoryModel, a: int) -> Iterator[_Rest]:
+def _end_at_once(
+    memory_model: MemoryModel, a: int, limit: Optional[int]
+) -> Iterator[_Rest]:
     """Make the last local module."""
     end = memory_model.end
-    for point in memory_model.find_points(a, end):
+    for point in memory_model.find_points(a, end, limit):
         yield _Rest(point.time, point.peak, 0, end, point, None)
 
 
 def _begin_with(
     memory_model: MemoryModel,
-    a: int,
     b: int,
+    points: Sequence[Point],
     rests: Sequence[_Rest],
     price: float,
 ) -> Iterator[_Rest]:
-    """Put the local module (a, b) before others."""
-    if not rests:
-        return
+    """Put a local module that ends at b before others."""
     more = memory_model.aux_static(b)
     gradients = memory_model.aux_gradients(b)
     time = memory_model.aux_time(b) + price
-    for point in memory_model.find_points(a, b):
+    for point in points:
         for rest in rests:
             static = rest.static + more
             peak = max(point.peak + static, rest.peak + gradients + more)
@@ -154,7 +164,7 @@ def _begin_with(
             yield _Rest(cost, peak, static, b, point, rest)
 
 
-def _keep_best(rests: list[_Rest]) -> list[_Rest]:
+def _keep_best(rests: list[_Rest], is_limited: bool) -> list[_Rest]:
     """Keep those that none is better than, and not too many."""
     kept: list[_Rest] = []
     # peaks and static bytes of those kept, as stairs that lead down
@@ -169,11 +179,8 @@ def _keep_best(rests: list[_Rest]) -> list[_Rest]:
         while j < len(peaks) and statics[j] >= rest.static:
             j += 1
         peaks[i:j], statics[i:j] = [rest.peak], [rest.static]
-    last, steps = len(kept) - 1, _MAX_CHOICES - 1
-    if last <= steps:
-        return kept
     kept.sort(key=lambda rest: rest.peak)
-    return [kept[i * last // steps] for i in range(steps + 1)]
+    return keep_some(kept, _MAX_CHOICES, is_limited)
 
 
 def _spell_out(memory_model: MemoryModel, rest: _Rest) -> Choice:

@@ -202,6 +202,11 @@ class _StepRecorder:
                 stretch.kept.update(self._inputs.get(name, {}))
         for i, stretch in enumerate(self._stretches):
             stretch.sent = self._outputs.find_sent(i)
+            stretch.saved = self._outputs.find_saved(
+                self._partitions[-1], self._is_saved, i
+            )
+            for name in self._partitions[-1].taps:
+                stretch.saved.update(self._inputs.get(name, {}))
         last = self._stretches[-1]
         last.gradients = is_new * count_bytes(trained)
         # the callers of backbone and neck hold nothing; neck and heads what

@@ -60,10 +60,14 @@ class Stretch:
             and inputs of the modules around the boundary, which their callers
             hold. At the end of the backbone, of its outputs those that neck
             and heads save.
+        saved (Storages): The part of these that neck and heads up to its end
+            have saved, which lives on in its backward.
         features (tuple, optional): Shape and dtype of the features at its
             end. Defaults to None: those behind the last candidate have none.
         recompute (dict): The names in it that are recomputed, as
             :func:`recompute_modules` takes them. Defaults to none.
+        held (Storages): Their arguments, which live until their backward: a
+            head may get all outputs of the backbone and read one.
         ways (list[Stretch]): The same stretch with some of it recomputed;
             besides names only its bytes and its work differ. Defaults to
             none.
@@ -83,9 +87,22 @@ class Stretch:
     output: Storages = field(default_factory=dict)
     input: Storages = field(default_factory=dict)
     kept: Storages = field(default_factory=dict)
+    saved: Storages = field(default_factory=dict)
     features: Optional[tuple[tuple[int, ...], torch.dtype]] = None
     recompute: dict[str, list[str]] = field(default_factory=dict)
+    held: Storages = field(default_factory=dict)
     ways: list[Stretch] = field(default_factory=list)
+
+    def arguments(self, number: int) -> Storages:
+        """Find what is held where it is computed again.
+
+        Args:
+            number (int): 0 where it is not, else the number of a way, from 1.
+
+        Returns:
+            Storages: The tensors that the recomputed submodules get.
+        """
+        return self.ways[number - 1].held if number else {}
 
 
 @dataclass
@@ -141,6 +158,21 @@ class StepProfile:
             if number
         ]
         return join_recompute(*chosen)
+
+    def find_arguments(self, names: Container[str]) -> Storages:
+        """Find the tensors that submodules get.
+
+        Args:
+            names (Container[str]): Their names.
+
+        Returns:
+            Storages: The tensors.
+        """
+        found: Storages = {}
+        for call in self.calls:
+            if call.name in names:
+                found.update(call.arguments)
+        return found
 
     @property
     def gradients(self) -> int:

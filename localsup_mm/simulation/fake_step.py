@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.optim import Optimizer
 
-from ..hosts import adapted_compiled_ops
+from ..hosts import adapted_compiled_ops, attention_as_on_gpu
 from ..replaced_method import replaced_method
 from ..supervision import LocalModule, find_supervised_backbones
 from ..upstream import (
@@ -20,7 +20,6 @@ from ..upstream import (
     FakeTensorMode,
     unset_fake_temporarily,
 )
-from .attention_kernel import attention_as_on_gpu
 from .fake_optim_wrapper import FakeOptimWrapper
 from .optimizer_with_state import make_optimizer_with_state
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real

@@ -42,6 +42,27 @@ def draw_choice(planner, seed):
     return Choice(tuple(places), tuple(ways), 0, 0.0)
 
 
+def test_heads_that_compute_again_hold_what_they_get(read_planner):
+    """It is all outputs of the backbone, of which each reads one.
+
+    They let it go in their backward: an auxiliary head does before the
+    others go back.
+    """
+    planner = read_planner(DEEPLAB)
+    stretches, names = planner.profile.stretches, planner.names
+    num_ways = 0
+    for position, stretch in enumerate(stretches):
+        for number in range(len(stretch.ways) * (position > len(names))):
+            ways = [0] * len(stretches)
+            ways[position] = number + 1
+            choice = Choice((len(names),), tuple(ways), 0, 0.0)
+            plan = planner.evaluate_choice(choice)
+            predicted = planner.memory_model.peaks(choice.places, ways)
+            assert predicted == pytest.approx(plan.module_peaks, rel=2e-3)
+            num_ways += 1
+    assert num_ways > 5
+
+
 @pytest.mark.parametrize('seed', range(3))
 @pytest.mark.parametrize(
     ('config', 'options', 'kwargs'),

@@ -4,8 +4,8 @@ import torch
 from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.ops import multi_scale_deform_attn as host
 
+from localsup_mm.hosts import attention_as_on_gpu
 from localsup_mm.metering import LiveBytes
-from localsup_mm.simulation.attention_kernel import attention_as_on_gpu
 
 SHAPES = torch.tensor([[16, 16], [8, 8]])
 QUERIES = 16 * 16 + 8 * 8
