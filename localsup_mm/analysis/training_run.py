@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..engine import AMP_FORMS, LOCAL_FORMS, LocalAmpOptimWrapper
 from ..metering import LiveBytes, MacCounter
-from ..simulation import StepCost
+from ..simulation import StepCost, in_first_iteration
 from .methods import Method, build_model
 
 __all__ = ['TrainingRun', 'release_memory']
@@ -50,7 +50,8 @@ class TrainingRun:
 
     def step(self, batch: dict) -> None:
         """Train on a batch, as a data loader yields it."""
-        self.model.train_step(batch, self.optim_wrapper)
+        with in_first_iteration():
+            self.model.train_step(batch, self.optim_wrapper)
 
     def measure(self, batch: dict) -> StepCost:
         """Measure the costs of an iteration, by running it.

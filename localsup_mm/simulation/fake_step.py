@@ -21,6 +21,7 @@ from ..upstream import (
     unset_fake_temporarily,
 )
 from .fake_optim_wrapper import FakeOptimWrapper
+from .first_iteration import in_first_iteration
 from .optimizer_with_state import make_optimizer_with_state
 from .shape_only_ops import ShapeOnlyOps, real_loss, to_real
 from .shared_norms import shared_norms_allowed
@@ -187,6 +188,7 @@ def host_ops() -> Iterator[None]:
     with (
         adapted_compiled_ops(),
         attention_as_on_gpu(),
+        in_first_iteration(),
         torch.random.fork_rng(devices=[]),
     ):
         torch.default_generator.manual_seed(0)
