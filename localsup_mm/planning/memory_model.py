@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from math import inf
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from .aux_cost import AuxCost
+from .fronts import Point, thin_out
 from .stretches import (
     StepProfile,
     Stretch,
@@ -13,29 +14,11 @@ from .stretches import (
     left_behind,
 )
 
-__all__ = ['MACS_PER_BYTE', 'MemoryModel', 'Point', 'keep_some']
+__all__ = ['MACS_PER_BYTE', 'MemoryModel']
 
 # In the time in which an op that is no conv or matrix product moves a byte,
 # convs and matrix products do so many multiply-accumulates.
 MACS_PER_BYTE = 10.0
-
-# Of ways to recompute a local module so many are kept, from low to high peaks.
-_MAX_POINTS = 16
-
-
-class Point(NamedTuple):
-    """One way to recompute the stretches of a local module.
-
-    Args:
-        peak (int): Most bytes that live while it trains.
-        time (float): Time of computing again, in multiply-accumulates.
-        ways (tuple): One number for each stretch: 0 where nothing of it is
-            computed again, and else that of one of its ``ways``, from 1.
-    """
-
-    peak: int
-    time: float
-    ways: tuple[int, ...]
 
 
 class MemoryModel:
@@ -166,7 +149,7 @@ class MemoryModel:
                 ]
                 if free != choices:
                     more = self._add_up(a, b, free, limit)
-                    points = _thin_out([*points, *more], limit)
+                    points = thin_out([*points, *more], limit)
             self._points[a, b, limit] = points
         return points
 
@@ -184,14 +167,15 @@ class MemoryModel:
         keeps and what must fit behind it.
         """
         before, last = self._stretches[a], self._stretches[b]
-        # the hook at b runs while the module there holds its input
         more = (
             self.profile.live_at_start
             + before.gradients * self._keeps_gradients
         )
         most = inf if limit is None else limit - self.profile.static - more
+        # the hook at b runs while the module there holds its input
         left = left_behind(before, last.kept.keys() | last.input.keys())
         held_by_ways = self._held_by_ways(a, choices)
+        freed = self._freed_at_most(a, choices)
         if b == self.end:
             gradients = last.gradients - before.gradients
             update = gradients + self.profile.update
@@ -231,9 +215,25 @@ class MemoryModel:
                     )
                     for point in points
                 ]
-            points = _thin_out([p for p in found if p.peak <= most], limit)
+            bound = most + freed[place - a - 1]
+            points = thin_out([p for p in found if p.peak <= bound], limit)
         points = [p._replace(peak=max(p.peak, update) + more) for p in points]
-        return _thin_out(points, limit)
+        return thin_out(points, limit)
+
+    def _freed_at_most(
+        self, a: int, choices: Sequence[Sequence[int]]
+    ) -> list[int]:
+        """Sum what the stretches from a up to each may free in their forward.
+
+        A stretch may keep less than it finds: by so much a peak above a limit
+        may still sink.
+        """
+        sums = [0]
+        for stretch, numbers in zip(self._stretches[a + 1 :], choices):
+            ways = [stretch.ways[n - 1] if n else stretch for n in numbers]
+            kept = min(way.live_after - way.live_before for way in ways)
+            sums.append(sums[-1] + max(0, -kept))
+        return sums
 
     def _held_by_ways(
         self, a: int, choices: Sequence[Sequence[int]]
@@ -253,34 +253,3 @@ class MemoryModel:
         macs = way.backward_macs - stretch.backward_macs
         moved = way.backward_moved - stretch.backward_moved
         return macs + self.macs_per_byte * moved
-
-
-def _thin_out(points: list[Point], limit: Optional[int]) -> list[Point]:
-    """Keep those that none is better than, and not too many."""
-    kept: list[Point] = []
-    for point in sorted(points):
-        if not kept or point.time < kept[-1].time:
-            kept.append(point)
-    return keep_some(kept, _MAX_POINTS, limit is not None)
-
-
-def keep_some(items: list, most: int, is_limited: bool) -> list:
-    """Keep some of many, the first and the last of them.
-
-    Args:
-        items (list): From low to high peaks.
-        most (int): How many are kept.
-        is_limited (bool): Whether the highest peaks are close to a limit.
-            Then more are kept of these, which take the least time.
-
-    Returns:
-        list: Those, in order.
-    """
-    last, steps = len(items) - 1, most - 1
-    if last <= steps:
-        return items
-    power = 3 if is_limited else 1
-    places = {
-        last - round(last * (i / steps) ** power) for i in range(steps + 1)
-    }
-    return [items[i] for i in sorted(places)]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
-from .memory_model import MemoryModel, Point, keep_some
+from .fronts import Point, keep_some
+from .memory_model import MemoryModel
 
 __all__ = ['BOUNDARY_TIME', 'TIE', 'Choice', 'find_choices', 'keep_lowest']
 

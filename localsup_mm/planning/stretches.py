@@ -69,8 +69,8 @@ class Stretch:
         held (Storages): Their arguments, which live until their backward: a
             head may get all outputs of the backbone and read one.
         ways (list[Stretch]): The same stretch with some of it recomputed;
-            besides names only its bytes and its work differ. Defaults to
-            none.
+            besides names only its bytes, its work and what is held differ.
+            Defaults to none.
     """
 
     name: str = ''

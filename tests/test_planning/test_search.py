@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from localsup_mm.planning.aux_cost import AuxCost
+from localsup_mm.planning.fronts import keep_some
 from localsup_mm.planning.memory_model import MemoryModel
 from localsup_mm.planning.search import find_choices
 from localsup_mm.planning.stretches import StepProfile, Stretch
@@ -148,3 +149,23 @@ def test_a_boundary_has_its_price():
 
 def test_more_modules_than_places():
     assert find_choices(make_model(0), 10) == []
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_a_limit_leaves_out_what_lies_above(seed):
+    model = make_model(seed, num_places=3, num_ways=2)
+    choices = find_choices(model)
+    for limit in {choice.peak for choice in choices}:
+        within = [c for c in choices if c.peak <= limit]
+        assert find_choices(model, limit=limit) == within
+    assert find_choices(model, limit=choices[0].peak - 1) == []
+
+
+def test_of_many_more_are_kept_near_a_limit():
+    items = list(range(1000))
+    even, dense = (keep_some(items, 16, limited) for limited in (False, True))
+    assert (even[0], even[-1]) == (dense[0], dense[-1]) == (0, 999)
+    assert len(even) == 16
+    assert max(b - a for a, b in itertools.pairwise(even)) <= 67
+    assert sum(item > 800 for item in dense) > 7
+    assert keep_some(items[:16], 16, True) == items[:16]

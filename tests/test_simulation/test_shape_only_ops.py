@@ -132,3 +132,18 @@ def test_deformable_convs_are_not_computed():
         y = deform_conv2d(x, offset, torch.ones(3, 2, 3, 3), padding=1)
     assert y.shape == (1, 3, 4, 4)
     assert not y.any()
+
+
+def test_shapes_are_those_of_each_call():
+    """They are found once for the same arguments."""
+    x, weight = torch.ones(2, 3, 8, 8), torch.ones(4, 3, 3, 3)
+    with ShapeOnlyOps():
+        shapes = [
+            tuple(F.conv2d(x, weight, stride=stride, padding=padding).shape)
+            for stride, padding in [(1, 1), (2, 1), (1, 0), (1, 1)]
+        ]
+        half = F.conv2d(x.half(), weight.half(), padding=1)
+        first, second = (F.linear(x, torch.ones(5, 8)) for _ in range(2))
+    assert shapes == [(2, 4, n, n) for n in (8, 4, 6, 8)]
+    assert half.dtype == torch.float16
+    assert first.data_ptr() != second.data_ptr()
